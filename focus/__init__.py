@@ -1,0 +1,1 @@
+"""The selective forwarding unit: peers, tracks, layers and routes. It knows nothing of Matrix."""
