@@ -1,0 +1,92 @@
+# The verbs of Weir. `make` alone lists them. Each installs what it needs; a repeat is instant.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-print-directory
+
+PYTHON ?= python3
+VENV := .venv
+PY := $(VENV)/bin/python
+PAGE := widget/page
+APT := DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=300
+CHROMIUM := /usr/bin/chromium
+
+VENV_READY := $(VENV)/.ready
+PAGE_SOURCES := $(shell find $(PAGE) -type f -not -path '*/node_modules/*' -not -path '*/dist/*' 2>/dev/null)
+MODULES_READY := $(PAGE)/node_modules/.ready
+PAGE_READY := $(PAGE)/dist/index.html
+LOCUST_READY := .venv-locust/.ready
+
+.PHONY: help setup demo test accept soak bench screenshots lint fmt clean
+help:  ## List the verbs
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+
+setup: $(VENV_READY) $(PAGE_READY)  ## Install everything that running Weir needs: Python packages, the page
+	@echo "Ready. Next: make demo"
+
+demo: setup $(if $(CHECK),$(CHROMIUM))  ## A real 12-person call on this machine (PORT=8900 PEOPLE=10; CHECK=1: headless, with a verdict)
+	$(PY) -m weir $(if $(CHECK),check,demo) $(if $(PORT),--port $(PORT)) $(if $(PEOPLE),--people $(PEOPLE))
+
+test: setup $(CHROMIUM)  ## Every test but the long ones: Python, real browsers, a real homeserver, the page's own
+	$(PY) -m pytest -m "not soak" $(ARGS)
+	npm --prefix $(PAGE) test
+
+accept: setup $(CHROMIUM) $(LOCUST_READY)  ## Run and print the acceptance table (ISSUE=3 for one issue, ROW=name for one row)
+	$(PY) -m bench.accept $(if $(ISSUE),--issue $(ISSUE)) $(if $(ROW),--row $(ROW))
+
+soak: setup $(CHROMIUM)  ## The long runs: 12 participants for 5 minutes, and the tests marked soak
+	$(PY) -m bench.soak $(ARGS)
+	$(PY) -m pytest -m soak || [ $$? -eq 5 ]
+
+bench: setup $(CHROMIUM) $(LOCUST_READY)  ## One measurement, its figures as JSON on the last line (NAME=packet; no NAME lists them)
+	@$(if $(NAME),$(PY) -m bench.$(NAME) $(ARGS),$(PY) -m bench.accept --benches)
+
+screenshots: setup $(CHROMIUM)  ## Pictures of the page in every state and shape, into .weir/screenshots
+	$(PY) -m bench.screenshots
+
+lint: $(VENV_READY) $(MODULES_READY)  ## ruff, mypy --strict, and the page's type check
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/mypy
+	npm --prefix $(PAGE) run lint
+
+fmt: $(VENV_READY)  ## Sort imports and mend what ruff can mend
+	$(VENV)/bin/ruff check --fix .
+
+clean:  ## Remove everything that the other verbs made
+	rm -rf $(VENV) .venv-locust .weir $(PAGE)/node_modules $(PAGE)/dist .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# What the verbs stand on.
+
+$(VENV_READY): requirements/dev.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Weir needs Python 3.11 or newer; say which with PYTHON=python3.x"; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { $(APT) update -q && $(APT) install -qy --no-install-recommends python3-venv; }
+	@echo "Installing Python packages (half a minute) ..."
+	test -x $(PY) || $(PYTHON) -m venv $(VENV)
+	$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	$(PY) -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	@touch $@
+
+$(MODULES_READY): $(PAGE)/package-lock.json
+	@command -v npm >/dev/null || { echo "Weir's page needs Node 20 or newer with npm to be built"; exit 1; }
+	@echo "Installing the page's packages ..."
+	npm --prefix $(PAGE) ci --no-audit --no-fund --loglevel=error
+	@touch $@
+
+$(PAGE_READY): $(MODULES_READY) $(PAGE_SOURCES)
+	@echo "Building the page ..."
+	npm --prefix $(PAGE) run --silent build
+	@touch $@
+
+$(CHROMIUM):
+	@echo "Installing Chromium for the browser runs ..."
+	$(APT) update -q
+	$(APT) install -qy --no-install-recommends chromium fonts-liberation fonts-noto-color-emoji
+
+$(LOCUST_READY): requirements/locust.txt
+	@echo "Installing locust in an interpreter of its own (it patches the standard library) ..."
+	test -x .venv-locust/bin/python || $(PYTHON) -m venv .venv-locust
+	.venv-locust/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/locust.txt
+	@touch $@
