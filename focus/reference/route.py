@@ -1,0 +1,165 @@
+"""One track forwarded to one peer: which packets pass, and as what.
+
+The column from a layer's packet to the sink's bytes: layer? keyframe? number, header,
+descriptor. It decides when a switch happens (at a keyframe) and answers the sink's NACKs.
+It knows no socket: the caller sends the bytes. `now` is an argument.
+"""
+
+from __future__ import annotations
+
+import struct
+
+from focus.commands import Drop, Route
+from focus.reference import rtcp, vp8
+from focus.reference.rewriter import Numbers, Rewriter
+from focus.reference.rtp import HEADER, Packet, dump_extensions
+from focus.reference.source import Layer
+from focus.vocabulary import Kind, Rid
+
+REMEMBERED = 1024
+"Sent packets that can still be asked for again; a power of two."
+RESEND_AFTER = 0.1
+"Seconds before the same packet is sent again (security K2)."
+RESEND_TIMES = 3
+LEAST_RTX = 64_000 // 8
+"Bytes a second of retransmission that a route always has (security K2)."
+
+
+class Forward:
+    """A route at work."""
+
+    def __init__(self, route: Route, kind: Kind) -> None:
+        self.route = route
+        self.kind = kind
+        self.target: Rid | None = None
+        self.layer: Layer | None = None
+        "The layer that is forwarded now."
+        self.packets = 0
+        self.octets = 0
+        # Derived from the SSRC that Python drew, so that the engine needs no chance of its own.
+        self._rewriter = Rewriter(route.ssrc & 0x7FFF, route.ssrc * 2654435761 & 0xFFFFFFFF, route.codec.clock)
+        self._sent: list[tuple[int, Layer, int, Numbers] | None] = [None] * REMEMBERED
+        self._resent: dict[int, tuple[float, int]] = {}
+        self._rtx_sequence = route.ssrc >> 16 & 0x7FFF
+        self._rtx_budget = float(LEAST_RTX)
+        self._report_due = True
+        ids = route.extensions
+        self._mid = [(ids.mid, route.mid.encode())] if ids.mid else []
+
+    def aim(self, target: Rid | None) -> bool:
+        """Set the wanted layer. True if that stops the stream at once."""
+        self.target = target
+        if target is None and self.layer is not None:
+            self.layer = None
+            return True
+        return False
+
+    def waiting_for(self, layers: dict[Rid, Layer]) -> Layer | None:
+        """The layer whose keyframe this route waits for, None when it has what it wants."""
+        if self.target is None:
+            return None
+        wanted = layers.get(self.target)
+        return wanted if wanted is not None and wanted is not self.layer else None
+
+    def forward(self, layer: Layer, packet: Packet, now: float) -> bytes | Drop:
+        """Turn a layer's packet into the sink's, or say why not. May switch to `layer`: compare `layer` after."""
+        if layer is not self.layer:
+            # Layer first: most packets of a simulcast sender stop here.
+            if layer.rid != self.target:
+                return Drop.OTHER_LAYER
+            if not packet.keyframe:
+                return Drop.AWAITING_KEYFRAME
+            if layer.codec.name != self.route.codec.name:
+                return Drop.OTHER_CODEC
+            old = self.layer.reception.report if self.layer is not None else None
+            self._rewriter.switch(packet, layer.reception.report, old)
+            self.layer = layer
+            self._report_due = True
+        numbers = self._rewriter.map(packet)
+        if numbers is None:
+            return Drop.TOO_OLD
+        self._sent[numbers.sequence & REMEMBERED - 1] = (numbers.sequence, layer, packet.index, numbers)
+        route = self.route
+        payload = packet.payload
+        if packet.descriptor is not None:
+            payload = vp8.rewrite(payload, packet.descriptor, numbers.picture, numbers.tl0)
+        self.packets += 1
+        self.octets += len(payload)
+        return self._dump(packet, route.codec.pt, numbers.sequence, numbers.timestamp, route.ssrc, payload, now)
+
+    def skip(self, layer: Layer, index: int) -> None:
+        """An in-order packet of a layer was only padding."""
+        if layer is self.layer:
+            self._rewriter.skip(index)
+
+    def _dump(
+        self, packet: Packet, pt: int, sequence: int, timestamp: int, ssrc: int, payload: bytes, now: float
+    ) -> bytes:
+        ids = self.route.extensions
+        elements = self._mid
+        if packet.copied or ids.abs_send_time:
+            elements = elements.copy()
+            for name, value in packet.copied:
+                number = getattr(ids, name)
+                if number:
+                    elements.append((number, value))
+            if ids.abs_send_time:
+                elements.append((ids.abs_send_time, (int(now * 262144) & 0xFFFFFF).to_bytes(3, "big")))
+        extensions = dump_extensions(elements)
+        first = 0x90 if extensions else 0x80
+        return HEADER.pack(first, packet.marker << 7 | pt, sequence, timestamp, ssrc) + extensions + payload
+
+    def resend(self, sequence: int, now: float) -> bytes | Drop:
+        """Answer the sink's NACK for one of our sequence numbers with an RTX packet (RFC 4588)."""
+        route = self.route
+        if route.rtx_ssrc is None or route.codec.rtx_pt is None:
+            # Without RTX the same number would have to carry the same bytes: not kept, so not sent.
+            return Drop.CACHE_MISS
+        entry = self._sent[sequence & REMEMBERED - 1]
+        if entry is None or entry[0] != sequence:
+            return Drop.CACHE_MISS
+        _, layer, index, numbers = entry
+        packet = layer.cached(index)
+        if packet is None:
+            return Drop.CACHE_MISS
+        at, times = self._resent.get(sequence, (-1.0, 0))
+        if times >= RESEND_TIMES or now - at < RESEND_AFTER or self._rtx_budget < packet.size:
+            return Drop.RTX_LIMIT
+        if len(self._resent) >= REMEMBERED:
+            self._resent.clear()
+        self._resent[sequence] = (now, times + 1)
+        self._rtx_budget -= packet.size
+        payload = packet.payload
+        if packet.descriptor is not None:
+            payload = vp8.rewrite(payload, packet.descriptor, numbers.picture, numbers.tl0)
+        self._rtx_sequence = self._rtx_sequence + 1 & 0xFFFF
+        return self._dump(
+            packet,
+            route.codec.rtx_pt,
+            self._rtx_sequence,
+            numbers.timestamp,
+            route.rtx_ssrc,
+            struct.pack("!H", sequence) + payload,
+            now,
+        )
+
+    def report(self, now: float, cname: str, *, due: bool) -> bytes | None:
+        """A sender report for the sink, on the publisher's clock, so that sound and picture stay together.
+
+        Each second (`due`), and once as soon as a layer was switched to and its own report is known.
+        """
+        layer = self.layer
+        if layer is None or not (due or self._report_due) or layer.reception.report is None:
+            return None
+        self._report_due = False
+        base, since = layer.reception.report, now - layer.reception.report_at
+        ntp = base.ntp + int(since * 2**32) & 0xFFFFFFFFFFFFFFFF
+        rtp = base.rtp + int(since * self.route.codec.clock) - self._rewriter.timestamp_offset & 0xFFFFFFFF
+        ssrc = self.route.ssrc
+        return rtcp.sender_report(ssrc, ntp, rtp, self.packets, self.octets) + rtcp.source_description(ssrc, cname)
+
+    def second(self) -> None:
+        """A second passed: refill what may be retransmitted, half of what the layer sends."""
+        rate = self.layer.rate if self.layer is not None else 0
+        self._rtx_budget = float(max(LEAST_RTX, rate // 16))
+        self._resent.clear()

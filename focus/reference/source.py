@@ -1,0 +1,145 @@
+"""What is received: a published track and its layers, each with its statistics and its cache.
+
+A layer knows its packets; a track knows its layers and the routes that it feeds. Neither
+knows transports: the session that owns them sends what they ask for. `now` is an argument.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING
+
+from focus.commands import Codec, Expect, Extensions
+from focus.reference import vp8
+from focus.reference.feedback import Missing, Reception
+from focus.reference.rtp import Packet, expand
+from focus.vocabulary import SINGLE, Kind, Rid
+
+if TYPE_CHECKING:
+    from focus.reference.route import Forward
+
+CACHED = 512
+"Packets kept per layer: over a second of the top layer, for retransmission."
+KEYFRAME_EVERY = 0.5
+"Seconds between keyframe requests to one layer, whoever asks (security K1)."
+SILENT = 2.0
+"Seconds without a packet after which a layer has vanished."
+COPIED = (
+    "audio_level", "video_orientation", "playout_delay", "dependency_descriptor", "abs_capture_time",
+)
+"Header extensions that are the same for every sink, up to their ids."
+
+
+class Layer:
+    """One incoming stream of a track: one SSRC, from its first packet to its last."""
+
+    def __init__(self, rid: Rid, ssrc: int, codec: Codec) -> None:
+        self.rid = rid
+        self.ssrc = ssrc
+        self.codec = codec
+        self.reception = Reception(ssrc, codec.clock)
+        self.missing = Missing()
+        self.width = self.height = 0
+        self.bytes = 0
+        "Received since the last full second."
+        self.rate = 0
+        "Bits received in the last full second."
+        self.last = -1.0
+        self.live = False
+        self.picture: int | None = None
+        "Extended VP8 picture id of the newest packet."
+        self.keyframe_at = -1.0
+        self.requested_at = -1.0
+        self.requested = False
+        self._cache: dict[int, Packet] = {}
+        self._order: deque[int] = deque()
+
+    def keep(self, packet: Packet) -> bool:
+        """Store a packet for retransmission; False when it was there already."""
+        if packet.index in self._cache:
+            return False
+        self._cache[packet.index] = packet
+        self._order.append(packet.index)
+        if len(self._order) > CACHED:
+            del self._cache[self._order.popleft()]
+        return True
+
+    def cached(self, index: int) -> Packet | None:
+        """A packet by its extended sequence number, while it is kept."""
+        return self._cache.get(index)
+
+    def ask(self) -> None:
+        """Want a keyframe; the request leaves as soon as the throttle allows."""
+        self.requested = True
+
+    def keyframe_due(self, now: float) -> bool:
+        """Whether to ask the publisher for a keyframe now; it then counts as asked."""
+        if not self.requested:
+            return False
+        if now - self.requested_at < KEYFRAME_EVERY:
+            return False
+        self.requested_at = now
+        self.requested = False
+        return True
+
+
+class Track:
+    """A track as the control plane told to expect it."""
+
+    def __init__(self, expect: Expect) -> None:
+        self.expect = expect
+        self.codecs: dict[int, Codec] = {}
+        self.rtx: dict[int, Codec] = {}
+        self.layers: dict[Rid, Layer] = {}
+        self.routes: list[Forward] = []
+        self.loudness: int | None = None
+        self.configure(expect)
+
+    def configure(self, expect: Expect) -> None:
+        """Take a renewed description; layers that flow go on."""
+        self.expect = expect
+        self.codecs = {codec.pt: codec for codec in expect.codecs}
+        self.rtx = {codec.rtx_pt: codec for codec in expect.codecs if codec.rtx_pt is not None}
+
+    @property
+    def extensions(self) -> Extensions:
+        """The publisher's extension ids."""
+        return self.expect.extensions
+
+    def layer(self, rid: Rid, ssrc: int, codec: Codec) -> Layer:
+        """The layer for an SSRC; a new SSRC under a known rid starts the layer anew."""
+        rid = rid if self.expect.rids else SINGLE
+        layer = self.layers.get(rid)
+        if layer is None or layer.ssrc != ssrc:
+            layer = self.layers[rid] = Layer(rid, ssrc, codec)
+        return layer
+
+    def read(self, layer: Layer, packet: Packet) -> bool:
+        """Understand a packet's codec and extensions once, for all sinks. True if the picture size is new."""
+        ids = self.extensions
+        for name in COPIED:
+            number = getattr(ids, name)
+            if number and number in packet.extensions:
+                packet.copied.append((name, packet.extensions[number]))
+        if self.expect.kind is Kind.AUDIO:
+            packet.keyframe = True
+            level = packet.extensions.get(ids.audio_level) if ids.audio_level else None
+            if level:
+                self.loudness = 127 - (level[0] & 0x7F)
+            return False
+        if layer.codec.name != "vp8" or not packet.payload:
+            return False
+        descriptor = packet.descriptor = vp8.parse(packet.payload)
+        if descriptor is None:
+            return False
+        if descriptor.picture is not None:
+            packet.picture = expand(descriptor.picture, layer.picture, 15 if descriptor.wide else 7)
+            if layer.picture is None or packet.picture > layer.picture:
+                layer.picture = packet.picture
+        packet.keyframe = descriptor.keyframe
+        if descriptor.keyframe:
+            layer.keyframe_at = packet.arrived
+            if descriptor.width and (descriptor.width, descriptor.height) != (layer.width, layer.height):
+                layer.width, layer.height = descriptor.width, descriptor.height
+                return True
+        return False
