@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 
 import av
@@ -19,6 +20,7 @@ import numpy as np
 from bench.participants import picture, voice
 
 VERSION = 1
+STEP = "encoding pictures and voices"
 GOP = picture.FPS
 "Frames from one keyframe to the next: a second."
 
@@ -64,14 +66,17 @@ def people(count: int, directory: Path, progress: Progress) -> list[Person]:
         path = directory / f"person-{number + 1:02d}-v{VERSION}.msgpack"
         person = kept(path)
         if person is None:
-            done = number / count
-            person = encode(number, lambda part, done=done: progress("encoding pictures and voices", done + part / count))
-            partial = path.with_suffix(f".{os.getpid()}")
-            partial.write_bytes(msgspec.msgpack.encode(person))
-            partial.replace(path)
+            person = encode(number, partial(_tell, progress, number, count))
+            unfinished = path.with_suffix(f".{os.getpid()}")
+            unfinished.write_bytes(msgspec.msgpack.encode(person))
+            unfinished.replace(path)
         found.append(person)
-    progress("encoding pictures and voices", 1.0)
+    progress(STEP, 1.0)
     return found
+
+
+def _tell(progress: Progress, number: int, count: int, part: float) -> None:
+    progress(STEP, (number + part) / count)
 
 
 def kept(path: Path) -> Person | None:

@@ -22,7 +22,7 @@ SECONDS = 10
 "Length of the loop. The clock in the picture counts it."
 FRAMES = FPS * SECONDS
 
-NAMES = ("Ada", "Ben", "Cleo", "Dan", "Eva", "Finn", "Gia", "Hugo", "Ida", "Jon", "Kim", "Leo", "Mia", "Nils", "Oda", "Pia")
+NAMES = tuple("Ada Ben Cleo Dan Eva Finn Gia Hugo Ida Jon Kim Leo Mia Nils Oda Pia".split())
 
 Plane = NDArray[np.uint8]
 
@@ -116,6 +116,7 @@ def draw(still: Canvas, person: int, frame: int) -> Canvas:
     cx = WIDTH / 2 + 36 * sway
     coat, skin, dark = paint(hue, 0.6, 0.75), paint(0.07, 0.25 + 0.05 * (person % 5), 0.92), paint(0.07, 0.6, 0.2)
     canvas.ellipse(WIDTH / 2 + 18 * sway, HEIGHT + 60, 300, 250, coat)
+    canvas.ellipse(WIDTH / 2 + 27 * sway, 470, 62, 100, skin)
     canvas.ellipse(cx, 300 + 8 * nod, 132, 164, skin)
     canvas.ellipse(cx, 182 + 8 * nod, 128, 62, paint(hue + 0.2, 0.5, 0.3))
     if frame % (2 * FPS) >= 2:  # a blink every two seconds

@@ -32,9 +32,12 @@ def speech(person: int) -> NDArray[np.int16]:
     while at < len(out) - RATE // 4:
         length = int(RATE * chance.uniform(0.12, 0.26))
         length = min(length, len(out) - at)
-        out[at : at + length] = syllable(pitch * chance.uniform(0.92, 1.12), VOWELS[chance.integers(len(VOWELS))], length)
-        at += length + int(RATE * (chance.uniform(0.15, 0.3) if chance.random() < 0.15 else chance.uniform(0.01, 0.05)))
-    return (out / np.abs(out).max() * 9000).astype(np.int16)
+        vowel = VOWELS[chance.integers(len(VOWELS))]
+        out[at : at + length] = syllable(pitch * chance.uniform(0.92, 1.12), vowel, length)
+        pause = chance.uniform(0.15, 0.3) if chance.random() < 0.15 else chance.uniform(0.01, 0.05)
+        at += length + int(RATE * pause)
+    loud: NDArray[np.int16] = (out / np.abs(out).max() * 9000).astype(np.int16)
+    return loud
 
 
 def syllable(pitch: float, formants: tuple[int, int], length: int) -> NDArray[np.float64]:

@@ -22,6 +22,8 @@ class Part:
     "15-bit picture id; 7-bit ones are not expected and come back as they are."
     tl0: int | None
     "TL0PICIDX, 8 bits."
+    tid: int
+    "Temporal layer, 0 where none is told."
     size: tuple[int, int] | None
     "Width and height, on the first packet of a keyframe only."
     body: bytes
@@ -44,7 +46,9 @@ def read(payload: bytes) -> Part:
     """Read one payload. Raises `ValueError` when it is shorter than its descriptor says."""
     try:
         head, at = payload[0], 1
-        picture = tl0 = None
+        picture: int | None = None
+        tl0: int | None = None
+        tid = 0
         if head & 0x80:
             flags, at = payload[1], 2
             if flags & 0x80:
@@ -54,6 +58,7 @@ def read(payload: bytes) -> Part:
             if flags & 0x40:
                 tl0, at = payload[at], at + 1
             if flags & 0x30:
+                tid = payload[at] >> 6 if flags & 0x20 else 0
                 at += 1
         if at >= len(payload):
             raise ValueError("a VP8 payload without a body")
@@ -61,7 +66,7 @@ def read(payload: bytes) -> Part:
         raise ValueError("a VP8 descriptor is cut off") from None
     first = bool(head & 0x10) and head & 0x0F == 0
     body = payload[at:]
-    return Part(first, picture, tl0, picture_size(body) if first else None, body)
+    return Part(first, picture, tl0, tid, picture_size(body) if first else None, body)
 
 
 def picture_size(frame: bytes) -> tuple[int, int] | None:
