@@ -15,6 +15,8 @@ ASK_AFTER = 0.02
 "Seconds before the first NACK: reordering on one machine is shorter."
 ASK_AGAIN = 0.1
 "Seconds between NACKs of the same packet: above a usual round trip."
+STUCK = 0.3
+"Seconds: three NACKs went unanswered."
 
 Item = TypeVar("Item")
 
@@ -77,6 +79,11 @@ class Order(Generic[Item]):
                 lost += 1
             self.expected += 1
         return out
+
+    def stuck(self, now: float) -> bool:
+        """Say whether a packet is missing for so long that a decoder would ask for a keyframe."""
+        hole = next(iter(self.holes.values()), None)
+        return hole is not None and now - hole.since > STUCK
 
     def ask(self, now: float) -> list[int]:
         """Return the 16-bit numbers to put into a NACK now, in order."""

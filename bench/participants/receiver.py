@@ -158,6 +158,7 @@ class Receiver:
             missing = track.order.ask(now) if len(track.section.ssrcs) > 1 else []
             if missing:
                 send(bytes(RtcpRtpfbPacket(1, self.ssrc, track.section.ssrcs[0], missing)))
+            track.needs_keyframe |= track.check.kind == "video" and track.order.stuck(now)
             if track.needs_keyframe and now - track.asked_keyframe >= ASK_KEYFRAME:
                 track.asked_keyframe = now
                 send(bytes(RtcpPsfbPacket(1, self.ssrc, track.section.ssrcs[0])))
