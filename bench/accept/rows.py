@@ -1,0 +1,108 @@
+"""The rows of the first issue: twelve people in a real Matrix call. Later issues are in `rows_later.py`."""
+
+from __future__ import annotations
+
+from bench.accept.row import TESTS, Row, from_json, matched
+from bench.accept.rows_later import ENGINE, RATES
+
+CALL: tuple[Row, ...] = (
+    Row(
+        3,
+        "demo",
+        "clean clone: make demo CHECK=1, every viewer decodes all eleven others",
+        "bench/accept/clone.sh demo CHECK=1 PORT=0",
+        matched(r"^(\d+ of \d+ streams decoded.*)$"),
+        minutes=15,
+    ),
+    Row(
+        3,
+        "test",
+        "clean clone: make test passes in 15 minutes on 2 cores, no test skipped",
+        "set -o pipefail; bench/accept/clone.sh test | awk '{print} /[0-9] (skipped|xfailed)/ {bad=1} END {exit bad}'",
+        matched(r"^=*\s?((?:\d+ \w+,? ?)+in .*?)=*$"),
+        minutes=15,
+    ),
+    Row(
+        3,
+        "quality",
+        "Chromium to Chromium, 1280x720, 60 s, plain and Olm: 90 % of the frames of a direct pair, no more freezes,"
+        " audio and video within 100 ms",
+        "make bench NAME=quality",
+        minutes=10,
+    ),
+    Row(
+        3,
+        "layers",
+        "1280x720, 640x360, 320x180 wanted in turn: the size follows within 1 s, no renegotiation, nobody else notices",
+        "make bench NAME=layers",
+        minutes=5,
+    ),
+    Row(3, "soak", "12 people for 5 minutes: every tile decodes, CPU and memory printed", "make soak", minutes=15),
+    Row(
+        3,
+        "conformance",
+        "every line of the MSC3401 checklist and every observed behaviour of real clients has a test named after it",
+        None,
+        TESTS,
+    ),
+    Row(3, "recorded-call", "the recorded MSC3898 call parses and replays", None, TESTS),
+    Row(
+        3,
+        "contiguous",
+        "layer choice by visible size within 10 %, counter expansion vectors, contiguous output",
+        None,
+        TESTS,
+    ),
+    Row(3, "olm", "encrypted invite, encrypted answer, also after a restart; 0 of 5 forgeries; no Megolm", None, TESTS),
+    Row(
+        3,
+        "admission",
+        "not in the room, invited, left, kicked, banned, denied server, other device: 0 of 7 get an answer or a packet;"
+        " a ban ends media within 2 s",
+        None,
+        TESTS,
+    ),
+    Row(
+        3,
+        "restart",
+        "kill -9 of the focus in a running call: page and participants are back without a click, p50 and p99",
+        "make bench NAME=restart",
+    ),
+    Row(3, "bad-input", "bad input of every kind is counted by reason and shown; the call goes on", None, TESTS),
+    Row(
+        3,
+        "bad-config",
+        "a wrong configuration key names the key and the allowed values",
+        ".venv/bin/python -m pytest -q tests/weir/test_config.py",
+        TESTS,
+    ),
+    Row(
+        3,
+        "signalling",
+        "locust at rising rates: 20 invites a second for 60 s without a lost one, or the homeserver is the limit",
+        "make bench NAME=signalling",
+        minutes=15,
+    ),
+    Row(
+        3,
+        "join",
+        "50 joins over the real homeserver: invite to first decodable packet p50 and p95, server CPU per join",
+        "make bench NAME=join",
+    ),
+    Row(
+        3,
+        "packet",
+        "CPU per forwarded packet of the reference engine at 1 to 50",
+        "make bench NAME=packet",
+    ),
+    Row(
+        3,
+        "screenshots",
+        "the page alone, with two, with twelve, with an error; dark and light; desktop and phone",
+        "make screenshots",
+        matched(r"^(\d+ pictures.*)$"),
+    ),
+)
+
+ROWS: tuple[Row, ...] = (*CALL, *ENGINE, *RATES)
+__all__ = ["ROWS", "from_json"]
