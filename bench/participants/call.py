@@ -18,9 +18,8 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from aioice import Candidate
-from aiortc.rtp import RtcpPacket
 
-from bench.participants import media, sdp, voice
+from bench.participants import media, rtcp, sdp, voice
 from bench.participants.habits import Habits, Wish, difference
 from bench.participants.known import Known
 from bench.participants.publisher import Publisher
@@ -235,7 +234,7 @@ class Call:
 
     def _rtcp(self, data: bytes) -> None:
         try:
-            packets = RtcpPacket.parse(data)
+            packets = rtcp.parse(data)
         except ValueError:
             self.faults["malformed_rtcp"] += 1
             return

@@ -8,7 +8,7 @@ next frame; sequence numbers, timestamps and picture ids go on as if nothing had
 from __future__ import annotations
 
 import random
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -17,7 +17,6 @@ from aiortc.rtp import (
     HeaderExtensions,
     HeaderExtensionsMap,
     RtcpPsfbPacket,
-    RtcpRrPacket,
     RtcpRtpfbPacket,
     RtcpSdesPacket,
     RtcpSenderInfo,
@@ -28,6 +27,7 @@ from aiortc.rtp import (
 )
 
 from bench.participants import media, picture, sdp, vp8
+from bench.participants.rtcp import Feedback
 
 KEPT = 512
 "Packets kept for retransmission a layer: over five seconds of the full one."
@@ -95,6 +95,9 @@ class Publisher:
         self.was_silent = True
         self.keyframe_requests = 0
         self.retransmitted = 0
+        self.told_arrived = self.told_missing = 0
+        "Packets that transport-wide feedback spoke of."
+        self.faults: Counter[str] = Counter()
         self.misses = 0
         "NACKed packets that were no longer kept."
 
@@ -206,8 +209,12 @@ class Publisher:
                 for sending in self.layers:
                     if sending.ssrc == ssrc:
                         self._retransmit(sending, lost, now, send)
-            case RtcpRrPacket():
-                pass
+            case Feedback(media_ssrc=ssrc, arrived=arrived):
+                # Chromium ignores feedback about an SSRC that is not its own (platform digest §2).
+                if ssrc not in {one.ssrc for one in (self.audio, *self.layers)}:
+                    self.faults["feedback_for_stranger"] += 1
+                self.told_arrived += sum(arrived)
+                self.told_missing += len(arrived) - sum(arrived)
 
     def _keyframe(self, ssrc: int) -> None:
         for sending, place in zip(self.layers, self.places, strict=True):

@@ -37,6 +37,7 @@ def faults(participant: Participant) -> Counter[str]:
     total: Counter[str] = Counter()
     for call in participant.calls:
         total.update(call.faults)
+        total.update(call.publisher.faults)
         total.update({f"dropped {name}": n for name, n in call.receiver.drops.items() if name not in HARMLESS})
         for track in tracks(call):
             total.update({name: n for name, n in track.check.faults.items() if n})
@@ -64,6 +65,7 @@ def one(participant: Participant) -> dict[str, Any]:
         "packets_out": sum(one.transport.packets_out for one in calls),
         "packets_in": sum(one.transport.packets_in for one in calls),
         "retransmitted": sum(one.publisher.retransmitted for one in calls),
+        "told_missing": sum(one.publisher.told_missing for one in calls),
         "keyframe_requests": sum(one.publisher.keyframe_requests for one in calls),
         "recovered": sum(track.order.recovered for track in received),
         "duplicates": sum(track.order.duplicates for track in received),

@@ -8,9 +8,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import pytest
-from aiortc.rtp import RtcpPacket, RtcpPsfbPacket, RtpPacket
+from aiortc.rtp import RtcpPsfbPacket, RtpPacket
 
-from bench.participants import media, sdp, vp8
+from bench.participants import media, rtcp, sdp, vp8
 from bench.participants.known import Known
 from bench.participants.publisher import Publisher, extension_map
 from bench.participants.receiver import Receiver
@@ -82,7 +82,7 @@ class Wire:
             while self.queue and self.queue[0][0] <= self.now:
                 _, _, onward, data = heapq.heappop(self.queue)
                 if not onward or 200 <= data[1] <= 206:
-                    for packet in RtcpPacket.parse(data):
+                    for packet in rtcp.parse(data):
                         if onward:
                             self.receiver.rtcp(packet, self.now)
                         else:
