@@ -64,6 +64,7 @@ class Peer:
         self.engine.emit(Reachable(self.command.peer, candidates))
 
     def connected(self) -> None:
+        self.session.connected = True
         self.engine.emit(Connected(self.command.peer))
 
     def opened(self) -> None:
@@ -242,7 +243,7 @@ class ReferenceEngine:
             return False
         if command.route in self._routes:
             return True
-        route = Forward(command, found[1].expect.kind)
+        route = Forward(command, found[0].peer)
         self._routes[command.route] = route
         found[1].routes.append(route)
         sink.session.sinks[command.ssrc] = route

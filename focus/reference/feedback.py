@@ -13,7 +13,7 @@ NACK_AGAIN = 0.1
 "Seconds before a missing packet is asked for again: a round trip until one is known (media digest B.7)."
 NACK_TIMES = 10
 MOST_MISSING = 500
-"A jump beyond this is a restart of the stream, not loss (security R8)."
+"A jump beyond this is a restart of the stream, not loss; later than this is too late (security R8)."
 OLDEST_MISSING = 3.0
 "Seconds after which a missing packet is of no use to anyone."
 
@@ -34,15 +34,17 @@ class Reception:
         self._expected_before = 0
         self._received_before = 0
 
-    def count(self, sequence: int, timestamp: int, now: float) -> int:
-        """Account one packet and return its extended sequence number."""
+    def count(self, sequence: int, timestamp: int, now: float) -> int | None:
+        """Account one packet and return its extended sequence number; None when it comes far too late."""
         if self.highest is None:
             # Room below, so that a packet that overtook the first one still has a number.
             sequence += 1 << 16
             self.first = self.highest = sequence
         else:
             sequence = expand(sequence, self.highest)
-            if abs(sequence - self.highest) > MOST_MISSING:
+            if sequence < self.highest - MOST_MISSING:
+                return None
+            if sequence > self.highest + MOST_MISSING:
                 # The sender restarted its numbering. Going on from here keeps the loss figure honest.
                 self.first = sequence
                 self.received = self._expected_before = self._received_before = 0
@@ -122,7 +124,7 @@ class Arrivals:
     def __init__(self) -> None:
         self._times: dict[int, int] = {}
         self._highest: int | None = None
-        self._told = -1
+        self._told: int | None = None
         self._count = 0
         self.media_ssrc = 0
         "One of the sender's own SSRCs: Chromium ignores feedback that names any other."
@@ -132,7 +134,7 @@ class Arrivals:
         index = expand(sequence, self._highest)
         if self._highest is None or index > self._highest:
             self._highest = index
-        if index > self._told and len(self._times) < 2000:
+        if (self._told is None or index > self._told) and len(self._times) < 2000:
             self._times.setdefault(index, int(now * 1e6))
             self.media_ssrc = ssrc
 
@@ -142,7 +144,10 @@ class Arrivals:
         arrivals = sorted(self._times.items())
         self._times.clear()
         while arrivals:
-            made = transport_feedback(sender, self.media_ssrc, self._count, arrivals)
+            # What got lost between two packets of feedback must be told too: begin after the last one told.
+            after = arrivals[0][0] if self._told is None else self._told + 1
+            base = after if arrivals[0][0] - after <= MOST_MISSING else arrivals[0][0]
+            made = transport_feedback(sender, self.media_ssrc, self._count, arrivals, base)
             if made is None:
                 break
             packet, told = made

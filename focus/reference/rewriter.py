@@ -84,8 +84,17 @@ class Rewriter:
     def skip(self, index: int) -> None:
         """An in-order packet of the current layer carries nothing: close the gap that it would leave."""
         if index > self._newest:
+            self._advance(index)
             self._change(index + 1, 1)
-            self._newest = index
+
+    def _advance(self, index: int) -> None:
+        """Go on to an in-order packet."""
+        if index - self._newest > RESTARTED:
+            # The numbers of what was jumped over are taken: nothing older can be placed any more. Two packets
+            # under one number would be one GCM nonce used twice (media digest B.2).
+            self._start = index
+            self._from, self._offsets = [index], [index - (self.last + 1)]
+        self._newest = index
 
     def _change(self, since: int, by: int) -> None:
         self._from.append(since)
@@ -99,9 +108,7 @@ class Rewriter:
         if index < self._start:
             return None
         if index > self._newest:
-            if index - self._newest > RESTARTED:
-                self._change(index, index - self._newest - 1)
-            self._newest = index
+            self._advance(index)
         at = bisect_right(self._from, index) - 1
         if at < 0:
             return None

@@ -14,7 +14,7 @@ from focus.reference import rtcp, vp8
 from focus.reference.rewriter import Numbers, Rewriter
 from focus.reference.rtp import HEADER, Packet, dump_extensions
 from focus.reference.source import Layer
-from focus.vocabulary import Kind, Rid
+from focus.vocabulary import PeerId, Rid
 
 REMEMBERED = 1024
 "Sent packets that can still be asked for again; a power of two."
@@ -28,9 +28,10 @@ LEAST_RTX = 64_000 // 8
 class Forward:
     """A route at work."""
 
-    def __init__(self, route: Route, kind: Kind) -> None:
+    def __init__(self, route: Route, publisher: PeerId) -> None:
         self.route = route
-        self.kind = kind
+        self.publisher = publisher
+        "Its name, a random token, is the CNAME too: what comes from one peer has one clock (RFC 3550 §6.5.1)."
         self.target: Rid | None = None
         self.layer: Layer | None = None
         "The layer that is forwarded now."
@@ -69,12 +70,14 @@ class Forward:
                 return Drop.OTHER_LAYER
             if not packet.keyframe:
                 return Drop.AWAITING_KEYFRAME
-            if layer.codec.name != self.route.codec.name:
-                return Drop.OTHER_CODEC
             old = self.layer.reception.report if self.layer is not None else None
+            if packet.codec != self.route.codec.name:
+                return Drop.OTHER_CODEC
             self._rewriter.switch(packet, layer.reception.report, old)
             self.layer = layer
             self._report_due = True
+        elif packet.codec != self.route.codec.name:
+            return Drop.OTHER_CODEC
         numbers = self._rewriter.map(packet)
         if numbers is None:
             return Drop.TOO_OLD
@@ -143,7 +146,7 @@ class Forward:
             now,
         )
 
-    def report(self, now: float, cname: str, *, due: bool) -> bytes | None:
+    def report(self, now: float, *, due: bool) -> bytes | None:
         """A sender report for the sink, on the publisher's clock, so that sound and picture stay together.
 
         Each second (`due`), and once as soon as a layer was switched to and its own report is known.
@@ -156,7 +159,8 @@ class Forward:
         ntp = base.ntp + int(since * 2**32) & 0xFFFFFFFFFFFFFFFF
         rtp = base.rtp + int(since * self.route.codec.clock) - self._rewriter.timestamp_offset & 0xFFFFFFFF
         ssrc = self.route.ssrc
-        return rtcp.sender_report(ssrc, ntp, rtp, self.packets, self.octets) + rtcp.source_description(ssrc, cname)
+        described = rtcp.source_description(ssrc, self.publisher)
+        return rtcp.sender_report(ssrc, ntp, rtp, self.packets, self.octets) + described
 
     def second(self) -> None:
         """A second passed: refill what may be retransmitted, half of what the layer sends."""

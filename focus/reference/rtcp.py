@@ -193,17 +193,17 @@ def nack(sender: int, media: int, sequences: Sequence[int]) -> bytes:
 
 
 def transport_feedback(
-    sender: int, media: int, count: int, arrivals: Sequence[tuple[int, int]]
+    sender: int, media: int, count: int, arrivals: Sequence[tuple[int, int]], base: int
 ) -> tuple[bytes, int] | None:
     """Write transport-wide feedback (draft-holmer-rmcat-transport-wide-cc-extensions-01).
 
     `arrivals` are (extended sequence number, arrival in microseconds), ascending by sequence
-    number, no two alike. Returns the packet and how many arrivals it tells; the rest wants
-    another packet. None when there are none. A delta that does not fit ends the packet.
+    number, no two alike, none before `base`, from which on numbers are told. Returns the packet
+    and how many arrivals it tells; the rest wants another packet. None when there
+    are none. A delta that does not fit ends the packet.
     """
     if not arrivals:
         return None
-    base = arrivals[0][0]
     reference = arrivals[0][1] // 64000
     last = reference * 256
     symbols: list[int] = []

@@ -44,6 +44,8 @@ class Packet:
     "Extensions that every sink gets, by their name in `commands.Extensions`."
     descriptor: Descriptor | None = None
     "The VP8 payload descriptor, None for other codecs."
+    codec: str = ""
+    "Name of its codec, by the publisher's payload type."
     picture: int = 0
     "Extended VP8 picture id."
 

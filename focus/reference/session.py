@@ -20,8 +20,6 @@ from focus.vocabulary import PeerId, Rid
 
 MOST_SSRCS = 32
 "Streams per transport (security R5)."
-CNAME = "weir"
-"Of everything that we forward. Receivers synchronise by msid, and a peer's name is nobody's business."
 OUR_SSRC = 1
 "The sender of our RTCP towards publishers. It sends no media, so any value serves."
 
@@ -41,6 +39,8 @@ class Session:
         "By mid."
         self.sinks: dict[int, Forward] = {}
         "Routes that end here, by their SSRC."
+        self.connected = False
+        "Whether what is sent to this peer can arrive."
         self.neighbours: Callable[[PeerId], Session | None] = lambda _: None
         self._streams: dict[int, tuple[Track, Rid, bool]] = {}
         "By incoming SSRC: track, layer, and whether it is a retransmission stream."
@@ -69,6 +69,7 @@ class Session:
                 return self.tally.drop(Drop.UNKNOWN_PAYLOAD_TYPE)
         if codec is None:
             return None
+        packet.codec = codec.name
         layer = track.layer(rid, packet.ssrc, codec)
         self._receive(track, layer, packet, repairing, now)
         return None
@@ -77,17 +78,16 @@ class Session:
         """Account a layer's packet and forward it."""
         layer.last = now
         layer.bytes += packet.size
-        if repaired:
-            packet.index = rtp.expand(packet.sequence, layer.reception.highest)
-        else:
-            packet.index = layer.reception.count(packet.sequence, packet.timestamp, now)
-        layer.missing.seen(packet.index, now)
+        index = layer.number(packet, repaired, now)
+        if index is None:
+            return self.tally.drop(Drop.TOO_OLD)
+        packet.index = index
+        if not layer.keep(packet):
+            return self.tally.drop(Drop.REPLAYED)
         if not packet.payload:
             for route in track.routes:
                 route.skip(layer, packet.index)
             return self.tally.drop(Drop.PADDING)
-        if not layer.keep(packet):
-            return self.tally.drop(Drop.REPLAYED)
         resized = track.read(layer, packet)
         if resized or not layer.live:
             layer.live = True
@@ -96,7 +96,7 @@ class Session:
             return self.tally.drop(Drop.NO_ROUTE)
         for route in track.routes:
             sink = self.neighbours(route.route.peer)
-            if sink is None:
+            if sink is None or not sink.connected:
                 self.tally.drop(Drop.SINK_NOT_CONNECTED)
                 continue
             before = route.layer
@@ -284,7 +284,7 @@ class Session:
 
     def _report(self, route: Forward, now: float, *, due: bool) -> None:
         sink = self.neighbours(route.route.peer)
-        report = route.report(now, CNAME, due=due)
+        report = route.report(now, due=due)
         if sink is not None and report is not None:
             sink.send(report)
 

@@ -6,12 +6,11 @@ knows transports: the session that owns them sends what they ask for. `now` is a
 
 from __future__ import annotations
 
-from collections import deque
 from typing import TYPE_CHECKING
 
 from focus.commands import Codec, Expect, Extensions
 from focus.reference import vp8
-from focus.reference.feedback import Missing, Reception
+from focus.reference.feedback import MOST_MISSING, Missing, Reception
 from focus.reference.rtp import Packet, expand
 from focus.vocabulary import SINGLE, Kind, Rid
 
@@ -39,6 +38,8 @@ class Layer:
         self.codec = codec
         self.reception = Reception(ssrc, codec.clock)
         self.missing = Missing()
+        self.repairable = codec.rtx_pt is not None or codec.name == "vp8"
+        "Whether it is worth asking for what is missing: sound is concealed sooner than it is repaired."
         self.width = self.height = 0
         self.bytes = 0
         "Received since the last full second."
@@ -51,22 +52,42 @@ class Layer:
         self.keyframe_at = -1.0
         self.requested_at = -1.0
         self.requested = False
-        self._cache: dict[int, Packet] = {}
-        self._order: deque[int] = deque()
+        self._ring: list[Packet | None] = [None] * CACHED
+
+    def number(self, packet: Packet, repaired: bool, now: float) -> int | None:
+        """The extended sequence number of a packet; None when it is too far from the newest one."""
+        if repaired:
+            # A repaired packet was not received on this SSRC: reports to the sender leave it out.
+            newest = self.reception.highest
+            index = expand(packet.sequence, newest)
+            if newest is None or abs(index - newest) > MOST_MISSING:
+                return None
+        else:
+            counted = self.reception.count(packet.sequence, packet.timestamp, now)
+            if counted is None:
+                return None
+            index = counted
+        if self.repairable:
+            self.missing.seen(index, now)
+        return index
 
     def keep(self, packet: Packet) -> bool:
-        """Store a packet for retransmission; False when it was there already."""
-        if packet.index in self._cache:
+        """Store a packet for retransmission; False when it came before, or too late to know whether it did.
+
+        So no packet is ever taken twice, by whatever way it comes: sinks number it by its index, and one
+        number sealed twice is one GCM nonce used twice (media digest B.2).
+        """
+        place = packet.index % CACHED
+        held = self._ring[place]
+        if held is not None and held.index >= packet.index:
             return False
-        self._cache[packet.index] = packet
-        self._order.append(packet.index)
-        if len(self._order) > CACHED:
-            del self._cache[self._order.popleft()]
+        self._ring[place] = packet
         return True
 
     def cached(self, index: int) -> Packet | None:
         """A packet by its extended sequence number, while it is kept."""
-        return self._cache.get(index)
+        held = self._ring[index % CACHED]
+        return held if held is not None and held.index == index else None
 
     def ask(self) -> None:
         """Want a keyframe; the request leaves as soon as the throttle allows."""
@@ -127,7 +148,7 @@ class Track:
             if level:
                 self.loudness = 127 - (level[0] & 0x7F)
             return False
-        if layer.codec.name != "vp8" or not packet.payload:
+        if packet.codec != "vp8" or not packet.payload:
             return False
         descriptor = packet.descriptor = vp8.parse(packet.payload)
         if descriptor is None:
@@ -139,6 +160,8 @@ class Track:
         packet.keyframe = descriptor.keyframe
         if descriptor.keyframe:
             layer.keyframe_at = packet.arrived
+            # Whoever asked before now has it. Who lost it asks again.
+            layer.requested = False
             if descriptor.width and (descriptor.width, descriptor.height) != (layer.width, layer.height):
                 layer.width, layer.height = descriptor.width, descriptor.height
                 return True

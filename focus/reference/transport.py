@@ -87,6 +87,9 @@ class Transport:
 
     async def _bring_up(self) -> None:
         opened = self._opened
+        prints = [RTCDtlsFingerprint(name, value) for name, value in opened.fingerprints if name in STRONG]
+        if not prints:
+            return self._end(Loss.DTLS)
         try:
             generation, candidates = await self._path.gather(opened.local, opened.remote)
             if not candidates:
@@ -97,9 +100,6 @@ class Transport:
                 await self._path.connect(generation, opened.candidates)
         except (ConnectionError, TimeoutError, ValueError):
             return self._end(Loss.ICE)
-        prints = [RTCDtlsFingerprint(name, value) for name, value in opened.fingerprints if name in STRONG]
-        if not prints:
-            return self._end(Loss.DTLS)
         try:
             async with asyncio.timeout(BRING_UP):
                 await self._dtls.start(RTCDtlsParameters(fingerprints=prints))
