@@ -1,0 +1,26 @@
+"""What each key of [limits] may hold. The defaults and their meaning are those of `focus/limits.py`.
+
+A bound keeps a slip from becoming an outage: nothing may be switched off by a zero, and
+nothing may be made so large that it is no limit. A test holds this table and the limits together.
+"""
+
+from __future__ import annotations
+
+from weir.keys import Rule, real, whole
+
+LIMITS: dict[str, Rule] = {
+    "conferences": whole(1, 100_000),
+    "participants": whole(1, 10_000),
+    "tracks_each_kind": whole(1, 100),
+    "subscriptions": whole(1, 10_000),
+    "m_lines": whole(4, 10_000),
+    "messages_per_second": real(1, 1_000),
+    "messages_burst": whole(1, 10_000),
+    "ping_every": real(1, 60, "seconds"),
+    "ping_timeout": real(2, 300, "seconds"),
+    "connect_timeout": real(5, 300, "seconds"),
+    "channel_timeout": real(5, 300, "seconds"),
+    "offer_timeout": real(1, 60, "seconds"),
+    "offer_tries": whole(1, 100),
+    "first_offer_hold": real(0, 30, "seconds"),
+}
