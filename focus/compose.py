@@ -1,0 +1,198 @@
+"""Writing our side's SDP: the answer to a peer's offer, and our own offers.
+
+Pure text from values. What is negotiated was decided elsewhere; the peer's numbers for
+payload types and extensions are kept (RFC 8829 §5.3.1), every candidate is in the text,
+and nothing that the peer did not offer is in an answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from focus.commands import Candidate, Codec
+from focus.description import URIS, Line
+from focus.snapshot import Peer, Slot, Use
+from focus.vocabulary import Kind
+
+CNAME = "weir"
+LARGEST_MESSAGE = 262_144
+"Bytes: more than any message that a client needs to send; offers grow with the call."
+DEFAULTS = {
+    Kind.AUDIO: (Codec("opus", 48000, 111, None), ("111 minptime=10;useinbandfec=1",)),
+    Kind.VIDEO: (Codec("vp8", 90000, 96, 97), ()),
+}
+"For a peer that offered no line of a kind itself."
+NOT_FORWARDED = ("rid", "repaired_rid", "transport_cc")
+"Extensions that mean nothing on our sending lines. Without transport-cc a browser tells its estimate by REMB."
+PLAIN_ON_AUDIO = ("video_orientation", "playout_delay", "dependency_descriptor")
+
+
+def answer(peer: Peer, ours: tuple[str, str], version: int) -> str:
+    """Answer the peer's newest offer. `ours` is the fingerprint."""
+    slots = {slot.mid: slot for slot in peer.slots}
+    sections = [
+        _sending(peer, slots[line.mid], line, standing(slots[line.mid]), ours, "passive")
+        if line.mid in slots
+        else _receiving(peer, line, ours, "passive")
+        for line in peer.lines
+    ]
+    alive = [line.mid for line in peer.lines if not line.refused]
+    return _session(peer, alive, sections, version)
+
+
+def offer(peer: Peer, ours: tuple[str, str], version: int) -> str:
+    """Offer the session as our slots want it."""
+    slots = {slot.mid: slot for slot in peer.slots}
+    known = {line.mid for line in peer.lines}
+    sections = [
+        _sending(peer, slots[line.mid], line, slots[line.mid].use, ours, "actpass")
+        if line.mid in slots
+        else _receiving(peer, line, ours, "actpass")
+        for line in peer.lines
+    ]
+    alive = [line.mid for line in peer.lines if not line.refused]
+    for slot in peer.slots:
+        if slot.mid not in known:
+            sections.append(_sending(peer, slot, None, slot.use, ours, "actpass"))
+            alive.append(slot.mid)
+    return _session(peer, alive, sections, version)
+
+
+def order(peer: Peer) -> tuple[str, ...]:
+    """The mids that an offer of ours has, in their order."""
+    known = tuple(line.mid for line in peer.lines)
+    return known + tuple(slot.mid for slot in peer.slots if slot.mid not in known)
+
+
+def numbers(peer: Peer, kind: Kind) -> tuple[Codec, tuple[str, ...], dict[str, int]]:
+    """Payload types, parameters and extension ids for a line of ours, in the peer's numbering."""
+    codec, fmtp = DEFAULTS[kind]
+    taken: dict[str, int] = {}
+    for line in peer.lines:
+        for number, uri in line.extmap:
+            taken.setdefault(uri, number)
+    for line in peer.lines:
+        if line.kind is kind and line.codecs:
+            codec, fmtp = line.codecs[0], line.fmtp
+            break
+    wanted = {}
+    for uri, slot in URIS.items():
+        if slot in NOT_FORWARDED or (kind is Kind.AUDIO and slot in PLAIN_ON_AUDIO):
+            continue
+        if kind is Kind.VIDEO and slot == "audio_level":
+            continue
+        if uri in taken:
+            wanted[uri] = taken[uri]
+    if not taken:
+        wanted = {uri: place for place, (uri, slot) in enumerate(URIS.items(), 1) if slot in ("mid", "audio_level")}
+    return codec, fmtp, wanted
+
+
+def standing(slot: Slot) -> Use | None:
+    """What an answer may say of a line of ours: what was agreed before, unless that has ended or is not taken."""
+    return slot.agreed if slot.agreed == slot.use and slot.accepted else None
+
+
+def _session(peer: Peer, alive: Iterable[str], sections: list[list[str]], version: int) -> str:
+    head = [
+        "v=0",
+        f"o=- {peer.session} {version} IN IP4 127.0.0.1",
+        "s=-",
+        "t=0 0",
+        "a=group:BUNDLE " + " ".join(alive),
+        *(["a=extmap-allow-mixed"] if peer.mixed else []),
+        "a=msid-semantic: WMS *",
+    ]
+    return "\r\n".join([*head, *(line for section in sections for line in section)]) + "\r\n"
+
+
+def _transport(peer: Peer, mid: str, ours: tuple[str, str], setup: str) -> list[str]:
+    lines = ["c=IN IP4 0.0.0.0"]
+    if mid == next((line.mid for line in peer.lines if not line.refused), mid):
+        # Once is enough: all sections share one transport, and its first one carries the addresses.
+        lines.extend(_candidate(place, candidate) for place, candidate in enumerate(peer.candidates or ()))
+        lines.append("a=end-of-candidates")
+    return [
+        *lines,
+        f"a=ice-ufrag:{peer.local.ufrag}",
+        f"a=ice-pwd:{peer.local.pwd}",
+        f"a=fingerprint:{ours[0]} {ours[1]}",
+        f"a=setup:{setup}",
+    ]
+
+
+def _candidate(place: int, candidate: Candidate) -> str:
+    # RFC 8445 §5.1.2.1 for host candidates, earlier addresses preferred.
+    priority = (126 << 24) | ((65535 - place) << 8) | 255
+    return f"a=candidate:{place + 1} 1 udp {priority} {candidate.host} {candidate.port} typ host generation 0"
+
+
+def _receiving(peer: Peer, line: Line, ours: tuple[str, str], setup: str) -> list[str]:
+    """A line of the peer's: we take what it sends, or decline."""
+    formats = " ".join(line.formats)
+    if line.refused:
+        return [f"m={line.media} 0 {line.protocol} {formats}", "c=IN IP4 0.0.0.0", "a=inactive", f"a=mid:{line.mid}"]
+    if line.media == "application":
+        return [
+            f"m=application 9 {line.protocol} webrtc-datachannel",
+            *_transport(peer, line.mid, ours, setup),
+            f"a=mid:{line.mid}",
+            "a=sctp-port:5000",
+            f"a=max-message-size:{LARGEST_MESSAGE}",
+        ]
+    lines = [
+        f"m={line.media} 9 {line.protocol} {' '.join(str(pt) for pt in _payload_types(line.codecs[0]))}",
+        *_transport(peer, line.mid, ours, setup),
+        f"a=mid:{line.mid}",
+        *(f"a=extmap:{number} {uri}" for number, uri in line.extmap),
+        "a=recvonly" if line.sends else "a=inactive",
+        "a=rtcp-mux",
+        "a=rtcp-rsize",
+        *_formats(line.codecs[0], line.fmtp, receiving=True),
+    ]
+    if line.rids:
+        lines.extend(f"a=rid:{rid} recv" for rid in line.rids)
+        lines.append("a=simulcast:recv " + ";".join(line.rids))
+    return lines
+
+
+def _payload_types(codec: Codec) -> list[int]:
+    return [codec.pt, *([codec.rtx_pt] if codec.rtx_pt is not None else [])]
+
+
+def _formats(codec: Codec, fmtp: tuple[str, ...], *, receiving: bool) -> list[str]:
+    lines = [f"a=rtpmap:{codec.pt} {'opus/48000/2' if codec.name == 'opus' else f'{codec.name.upper()}/{codec.clock}'}"]
+    feedback = ["transport-cc"] if receiving else []
+    if codec.name != "opus":
+        feedback += ["ccm fir", "nack", "nack pli"] + ([] if receiving else ["goog-remb"])
+    lines.extend(f"a=rtcp-fb:{codec.pt} {kind}" for kind in feedback)
+    lines.extend(f"a=fmtp:{text}" for text in fmtp)
+    if codec.rtx_pt is not None:
+        lines += [f"a=rtpmap:{codec.rtx_pt} rtx/{codec.clock}", f"a=fmtp:{codec.rtx_pt} apt={codec.pt}"]
+    return lines
+
+
+def _sending(
+    peer: Peer, slot: Slot, line: Line | None, use: Use | None, ours: tuple[str, str], setup: str
+) -> list[str]:
+    """A line of ours: a forwarded track, or a place kept for one."""
+    codec, fmtp, extensions = numbers(peer, slot.kind)
+    if line is not None and line.codecs:
+        codec, fmtp = line.codecs[0], line.fmtp
+        extensions = {uri: number for number, uri in line.extmap}
+    lines = [
+        f"m={slot.kind} 9 UDP/TLS/RTP/SAVPF {' '.join(str(pt) for pt in _payload_types(codec))}",
+        *_transport(peer, slot.mid, ours, setup),
+        f"a=mid:{slot.mid}",
+        *(f"a=extmap:{number} {uri}" for uri, number in extensions.items()),
+        "a=sendonly" if use is not None else "a=inactive",
+        *([f"a=msid:{use.stream} {use.name}"] if use is not None else []),
+        "a=rtcp-mux",
+        "a=rtcp-rsize",
+        *_formats(codec, fmtp, receiving=False),
+    ]
+    if use is not None:
+        if use.rtx_ssrc is not None:
+            lines.append(f"a=ssrc-group:FID {use.ssrc} {use.rtx_ssrc}")
+        lines.extend(f"a=ssrc:{ssrc} cname:{CNAME}" for ssrc in (use.ssrc, use.rtx_ssrc) if ssrc is not None)
+    return lines

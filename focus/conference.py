@@ -1,0 +1,74 @@
+"""The actor of one conference: take what came, step each, settle once, plan, and tell the difference.
+
+Everything that a conference does goes through `work`; there is no second path. It holds
+the only mutable state of a conference: its newest snapshot, its last plan, its inbox.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+
+from focus import commands
+from focus.faults import PeerFault
+from focus.limits import Limits
+from focus.plan import NOTHING, Plan, changes, plan
+from focus.settle import settle
+from focus.snapshot import Conference
+from focus.step import end, step
+from focus.vocabulary import Answered, Asked, ConferenceId, Ended, Join, Names, Ticked, Told
+
+
+class Running:
+    """A conference at work."""
+
+    def __init__(self, name: ConferenceId, limits: Limits, names: Names, fingerprint: tuple[str, str]) -> None:
+        self.conference = Conference(name, limits)
+        self._planned: Plan = NOTHING
+        self._inbox: list[Asked | commands.Event] = []
+        self._names = names
+        self._fingerprint = fingerprint
+
+    @property
+    def over(self) -> bool:
+        """Nobody is left and nothing waits."""
+        return not self.conference.peers and not self._inbox
+
+    def post(self, event: Asked | commands.Event) -> None:
+        """Put an event in."""
+        self._inbox.append(event)
+
+    def work(self, now: float, faults: Counter[str]) -> tuple[commands.Command | Told, ...]:
+        """Take all that came and return what to carry out. A peer's fault costs that peer, and is counted."""
+        inbox, self._inbox = self._inbox, []
+        conference = self.conference
+        refused: list[Told] = []
+        for event in inbox:
+            try:
+                conference = step(conference, event, now, self._names)
+            except PeerFault as fault:
+                faults[fault.what] += 1
+                assert not isinstance(event, Ticked | commands.Appeared | commands.Vanished | commands.Switched), (
+                    "only what a peer said can be its fault"
+                )
+                if isinstance(event, Answered):
+                    # A bad answer is as good as none: the offer is made anew until patience ends.
+                    continue
+                if isinstance(event, Join) and event.peer not in conference.peers:
+                    refused.append(Ended(event.peer, fault.earns))
+                elif not isinstance(event, commands.Rates | commands.Levels):
+                    conference = end(conference, event.peer, fault.earns)
+        conference = settle(conference, self._fingerprint, now, self._names)
+        wanted = plan(conference)
+        effects = changes(self._planned, wanted)
+        self._planned = replace(wanted, ended=())
+        self.conference = replace(conference, ended=())
+        return (*effects, *refused)
+
+    def abandon(self) -> tuple[commands.Command | Told, ...]:
+        """Take everything down after a bug: what the last plan had is undone, and everybody is told."""
+        effects = changes(self._planned, NOTHING)
+        self._planned = NOTHING
+        self._inbox.clear()
+        self.conference = Conference(self.conference.id, self.conference.limits)
+        return effects

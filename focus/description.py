@@ -1,0 +1,240 @@
+"""What a peer's SDP says that matters to a forwarder (RFC 8829, 8851, 8853, 8843).
+
+Reads a parsed session into typed values, or raises a `PeerFault`. It accepts what the
+engines can carry and nothing else; what is refused stays in place with port 0 or inactive.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+from focus.commands import Codec, Credentials, Extensions
+from focus.faults import PeerFault
+from focus.sdp import Section, Session
+from focus.vocabulary import Kind, Rid
+
+URIS: dict[str, str] = {
+    "urn:ietf:params:rtp-hdrext:sdes:mid": "mid",
+    "urn:ietf:params:rtp-hdrext:sdes:rtp-stream-id": "rid",
+    "urn:ietf:params:rtp-hdrext:sdes:repaired-rtp-stream-id": "repaired_rid",
+    "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01": "transport_cc",
+    "urn:ietf:params:rtp-hdrext:ssrc-audio-level": "audio_level",
+    "http://www.webrtc.org/experiments/rtp-hdrext/abs-send-time": "abs_send_time",
+    "urn:3gpp:video-orientation": "video_orientation",
+    "http://www.webrtc.org/experiments/rtp-hdrext/playout-delay": "playout_delay",
+    "https://aomediacodec.github.io/av1-rtp-spec/#dependency-descriptor-rtp-header-extension": "dependency_descriptor",
+    "http://www.webrtc.org/experiments/rtp-hdrext/abs-capture-time": "abs_capture_time",
+}
+"Header extensions that we negotiate, by their slot in `commands.Extensions`."
+assert set(URIS.values()) == {field.name for field in fields(Extensions)}
+
+CODECS = {Kind.AUDIO: ("opus", 48000), Kind.VIDEO: ("vp8", 90000)}
+"The one format of each kind that this version carries."
+STRONG = ("sha-256", "sha-384", "sha-512")
+SENDING = ("sendrecv", "sendonly")
+RECEIVING = ("sendrecv", "recvonly")
+NAME = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789")
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One m-line of a peer, as far as we understand it."""
+
+    mid: str
+    media: str
+    "As written: audio, video, application, or what we do not know."
+    protocol: str
+    formats: tuple[str, ...]
+    refused: bool
+    "Port 0 outside a bundle, or nothing in it that we can carry."
+    direction: str
+    msid: tuple[str, str] | None
+    "Stream and track id."
+    codecs: tuple[Codec, ...]
+    fmtp: tuple[str, ...]
+    "Format parameters of the accepted payload types, as `pt params`."
+    extmap: tuple[tuple[int, str], ...]
+    "Accepted header extensions: id and URI."
+    rids: tuple[Rid, ...]
+    "Simulcast layers that the peer sends, in order."
+    ssrcs: tuple[int, ...]
+    sctp_port: int | None = None
+    max_message: int = 65536
+
+    @property
+    def kind(self) -> Kind | None:
+        """The kind, for audio and video."""
+        return Kind(self.media) if self.media in ("audio", "video") else None
+
+    @property
+    def sends(self) -> bool:
+        """The peer sends on this line."""
+        return not self.refused and self.direction in SENDING and self.kind is not None and bool(self.codecs)
+
+    @property
+    def receives(self) -> bool:
+        """The peer takes what we send on this line."""
+        return not self.refused and self.direction in RECEIVING and bool(self.codecs)
+
+    @property
+    def extensions(self) -> Extensions:
+        """Accepted extensions by slot."""
+        return Extensions(**{URIS[uri]: number for number, uri in self.extmap})
+
+
+@dataclass(frozen=True, slots=True)
+class Remote:
+    """A peer's whole description."""
+
+    credentials: Credentials
+    fingerprints: tuple[tuple[str, str], ...]
+    mixed: bool
+    "Both header extension forms may be mixed (RFC 8285 §4.1.2)."
+    lines: tuple[Line, ...]
+
+
+def read(session: Session, most_lines: int) -> Remote:
+    """Understand a peer's offer or answer. Raises PeerFault."""
+    if not session.sections:
+        raise PeerFault("sdp_no_media")
+    if len(session.sections) > most_lines:
+        raise PeerFault("sdp_too_many_sections")
+    live = [section for section in session.sections if section.media[1] != 0 or section.flag("bundle-only")]
+    transport = live[0] if live else session.sections[0]
+    credentials = Credentials(
+        _ice(transport.value("ice-ufrag") or session.head.value("ice-ufrag"), 4),
+        _ice(transport.value("ice-pwd") or session.head.value("ice-pwd"), 22),
+    )
+    prints = tuple(
+        (name.lower(), digest.strip().upper())
+        for name, _, digest in (
+            value.partition(" ") for value in transport.values("fingerprint") or session.head.values("fingerprint")
+        )
+        if name.lower() in STRONG
+    )
+    if not prints:
+        raise PeerFault("sdp_no_fingerprint")
+    lines = tuple(_line(section, session.head) for section in session.sections)
+    mids = [line.mid for line in lines]
+    if len(set(mids)) != len(mids):
+        raise PeerFault("sdp_mid_twice")
+    bundled = {mid for group in session.head.values("group") if group.startswith("BUNDLE") for mid in group.split()[1:]}
+    for line in lines:
+        if not line.refused and line.mid not in bundled:
+            raise PeerFault("sdp_not_bundled")
+    return Remote(credentials, prints[:4], session.head.flag("extmap-allow-mixed"), lines)
+
+
+def _ice(value: str | None, least: int) -> str:
+    """An ICE user fragment or password (RFC 8839 §5.4)."""
+    if value is None or not least <= len(value) <= 256 or not all(c in NAME or c in "+/" for c in value):
+        raise PeerFault("sdp_ice_credentials")
+    return value
+
+
+def _line(section: Section, head: Section) -> Line:
+    media, port, protocol, formats = section.media
+    mid = section.value("mid") or ""
+    if not 0 < len(mid) <= 16 or not all(c in NAME or c in "-_." for c in mid):
+        raise PeerFault("sdp_mid")
+    refused = port == 0 and not section.flag("bundle-only")
+    direction = next(
+        (d for d in ("sendrecv", "sendonly", "recvonly", "inactive") if section.flag(d)),
+        next((d for d in ("sendonly", "recvonly", "inactive") if head.flag(d)), "sendrecv"),
+    )
+    if media == "application":
+        sctp = section.value("sctp-port")
+        known = protocol in ("UDP/DTLS/SCTP", "TCP/DTLS/SCTP") and formats == ("webrtc-datachannel",)
+        largest = _number(section.value("max-message-size") or "65536", 0, 1 << 40) or 262144
+        return Line(
+            mid, media, protocol, formats, refused or not known, direction, None, (), (), (), (), (),
+            _number(sctp, 1, 65535) if sctp and known and not refused else None, min(largest, 262144),
+        )
+    if media not in ("audio", "video"):
+        return Line(mid, media, protocol, formats, True, direction, None, (), (), (), (), ())
+    if not refused and not section.flag("rtcp-mux"):
+        raise PeerFault("sdp_no_rtcp_mux")
+    codecs, fmtp = _codecs(Kind(media), section, formats)
+    extmap = _extmap(section)
+    return Line(
+        mid, media, protocol, formats, refused or not codecs, direction, _msid(section), codecs, fmtp, extmap,
+        _rids(section), _ssrcs(section),
+    )
+
+
+def _number(text: str, low: int, high: int) -> int:
+    """A decimal number in a range."""
+    if not text.isascii() or not text.isdigit() or len(text) > 12 or not low <= int(text) <= high:
+        raise PeerFault("sdp_number")
+    return int(text)
+
+
+def _codecs(kind: Kind, section: Section, formats: tuple[str, ...]) -> tuple[tuple[Codec, ...], tuple[str, ...]]:
+    name, clock = CODECS[kind]
+    numbers = [_number(text, 0, 127) for text in formats]
+    parameters: dict[int, str] = {}
+    for value in section.values("fmtp"):
+        pt, _, text = value.partition(" ")
+        parameters[_number(pt, 0, 127)] = text
+    maps: dict[int, str] = {}
+    for value in section.values("rtpmap"):
+        pt, _, text = value.partition(" ")
+        maps[_number(pt, 0, 127)] = text.lower()
+    wanted = f"{name}/{clock}"
+    for number in numbers:
+        text = maps.get(number, "")
+        if text != wanted and not text.startswith(wanted + "/"):
+            continue
+        repeats = f"apt={number}"
+        rtx = next(
+            (n for n in numbers if maps.get(n) == f"rtx/{clock}" and repeats in parameters.get(n, "").split(";")), None
+        )
+        return (Codec(name, clock, number, rtx),), ((f"{number} {parameters[number]}",) if number in parameters else ())
+    return (), ()
+
+
+def _extmap(section: Section) -> tuple[tuple[int, str], ...]:
+    found: dict[str, int] = {}
+    for value in section.values("extmap"):
+        number, _, rest = value.partition(" ")
+        uri = rest.split(" ")[0]
+        if uri in URIS and uri not in found:
+            found[uri] = _number(number.partition("/")[0], 1, 255)
+    if len(set(found.values())) != len(found):
+        raise PeerFault("sdp_extension_id_twice")
+    return tuple((number, uri) for uri, number in found.items())
+
+
+def _msid(section: Section) -> tuple[str, str] | None:
+    value = section.value("msid")
+    if value is None:
+        return None
+    stream, _, track = value.partition(" ")
+    if not 0 < len(stream) <= 255 or not 0 < len(track) <= 255 or " " in track:
+        raise PeerFault("sdp_msid")
+    return stream, track
+
+
+def _rids(section: Section) -> tuple[Rid, ...]:
+    """Layers named by `a=simulcast:send`, without alternatives and pause marks (RFC 8853 §5.1)."""
+    simulcast = (section.value("simulcast") or "").split(" ")
+    if "send" not in simulcast[:-1]:
+        return ()
+    listed = simulcast[simulcast.index("send") + 1].split(";")
+    rids = tuple(Rid(item.split(",")[0].lstrip("~")) for item in listed)
+    declared = {value.split(" ")[0] for value in section.values("rid") if " send" in value}
+    for rid in rids:
+        if not 0 < len(rid) <= 16 or not all(c in NAME for c in rid) or rid not in declared:
+            raise PeerFault("sdp_rid")
+    if len(rids) > 4 or len(set(rids)) != len(rids):
+        raise PeerFault("sdp_rid")
+    return rids if len(rids) > 1 else ()
+
+
+def _ssrcs(section: Section) -> tuple[int, ...]:
+    for group in section.values("ssrc-group"):
+        words = group.split(" ")
+        if words[0] == "FID" and len(words) == 3:
+            return _number(words[1], 1, 0xFFFFFFFF), _number(words[2], 1, 0xFFFFFFFF)
+    first = section.value("ssrc")
+    return (_number(first.split(" ")[0], 1, 0xFFFFFFFF),) if first else ()

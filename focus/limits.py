@@ -1,0 +1,39 @@
+"""What one conference, one peer and one description may cost. On by default (security §4)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Every limit and every patience of the control plane."""
+
+    conferences: int = 500
+    "Conferences at once on this focus."
+    participants: int = 100
+    "Peers in one conference."
+    tracks_each_kind: int = 10
+    "Audio tracks, and video tracks, that one peer may publish."
+    subscriptions: int = 300
+    "Tracks that one peer may want, known or not."
+    m_lines: int = 400
+    "Media sections in one peer's session."
+    messages_per_second: float = 20.0
+    "Data channel messages of one peer, on average."
+    messages_burst: int = 100
+    "Data channel messages of one peer at once."
+    ping_every: float = 5.0
+    "Seconds between pings to a peer."
+    ping_timeout: float = 20.0
+    "Seconds without an answer to a ping after which a peer is gone."
+    connect_timeout: float = 30.0
+    "Seconds from the answer until a peer's transport must be up."
+    channel_timeout: float = 30.0
+    "Seconds from then until its data channel must be open."
+    offer_timeout: float = 5.0
+    "Seconds until an unanswered offer is made anew."
+    offer_tries: int = 6
+    "Unanswered offers in a row after which a peer is given up."
+    first_offer_hold: float = 3.0
+    "Seconds that the first offer waits for the peer to say that it applied our answer."

@@ -1,0 +1,158 @@
+"""What should be, read off a conference; and the way from one plan to the next.
+
+Pure. `plan` says what each peer's transport expects and forwards and what its face was
+told; `changes` is the difference as engine commands and told effects. So the same call
+brings up a peer, moves a layer and ends a conference, and restating costs nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+
+from focus.commands import Close, Command, Expect, Forget, Open, Restart, Role, Route, SetLayer, Unroute
+from focus.snapshot import Conference, Peer, Said, Slot
+from focus.subscribe import layer, wanted
+from focus.view import full_size, view
+from focus.vocabulary import (
+    Answer,
+    Ended,
+    Offer,
+    PeerId,
+    Ping,
+    Reason,
+    Rid,
+    RouteId,
+    Stream,
+    Told,
+    TrackId,
+    View,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Leg:
+    """One peer's part of a plan."""
+
+    open: Open
+    restart: Restart | None
+    expects: Mapping[TrackId, Expect]
+    routes: Mapping[RouteId, Route]
+    layers: Mapping[RouteId, Rid | None]
+    streams: tuple[Stream, ...]
+    opened: bool
+    answer: Said | None
+    offer: Said | None
+    pings: int
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What should be."""
+
+    legs: Mapping[PeerId, Leg] = field(default_factory=lambda: MappingProxyType({}))
+    ended: tuple[tuple[PeerId, Reason], ...] = ()
+
+
+NOTHING = Plan()
+
+
+def plan(conference: Conference) -> Plan:
+    """Read the plan off a conference."""
+    legs = {name: _leg(conference, peer) for name, peer in conference.peers.items()}
+    return Plan(MappingProxyType(legs), conference.ended)
+
+
+def _leg(conference: Conference, peer: Peer) -> Leg:
+    channel = peer.channel
+    opening = Open(
+        peer.id,
+        Role.ANSWERER,
+        peer.local,
+        peer.remote,
+        peer.fingerprints,
+        channel.sctp_port if channel else None,
+        channel.max_message if channel else 0,
+    )
+    expects = {
+        track.id: Expect(
+            track.id, peer.id, track.mid, track.kind, track.line.codecs, track.line.extensions, track.line.rids,
+            track.line.ssrcs if not track.line.rids else (),
+        )
+        for track in conference.of(peer.id)
+    }
+    routes: dict[RouteId, Route] = {}
+    layers: dict[RouteId, Rid | None] = {}
+    slots = {slot.use.track: slot for slot in peer.slots if slot.use is not None}
+    for track, want in wanted(peer, conference):
+        slot = slots.get(track.id)
+        made = _route(peer, slot) if slot is not None else None
+        if made is not None:
+            routes[made.route] = made
+            layers[made.route] = layer(track, want, full_size(conference, track))
+    restart = Restart(peer.id, peer.local, peer.remote) if peer.restarts else None
+    return Leg(
+        opening, restart, MappingProxyType(expects), MappingProxyType(routes), MappingProxyType(layers),
+        view(conference, peer), peer.opened_at is not None, peer.answer, peer.offer, peer.pings,
+    )
+
+
+def _route(peer: Peer, slot: Slot) -> Route | None:
+    """The route of a slot, once the peer agreed to what it carries."""
+    use, line = slot.use, slot.line
+    if use is None or use != slot.agreed or not slot.accepted or line is None or not line.codecs:
+        return None
+    # Layer ids mean nothing here: a sink gets one stream. Transport feedback has no estimator to go to yet.
+    ids = replace(line.extensions, rid=0, repaired_rid=0, transport_cc=0)
+    return Route(use.route, use.track, peer.id, slot.mid, line.codecs[0], ids, use.ssrc, use.rtx_ssrc)
+
+
+def changes(old: Plan, new: Plan) -> tuple[Command | Told, ...]:
+    """The way from one plan to another: take down, bring up, then tell. Nothing for two alike."""
+    down: list[Command] = []
+    up: list[Command] = []
+    told: list[Told] = []
+    closed: list[Command] = []
+    for name, leg in old.legs.items():
+        after = new.legs.get(name)
+        down.extend(Unroute(route) for route in leg.routes if after is None or route not in after.routes)
+        closed.extend(Forget(track) for track in leg.expects if after is None or track not in after.expects)
+        if after is None:
+            closed.append(Close(name))
+    for name, leg in new.legs.items():
+        before = old.legs.get(name)
+        if before is None:
+            up.append(leg.open)
+        if leg.restart is not None and leg.restart != (before.restart if before else None):
+            up.append(leg.restart)
+        up.extend(
+            expect for track, expect in leg.expects.items() if before is None or before.expects.get(track) != expect
+        )
+    for name, leg in new.legs.items():
+        before = old.legs.get(name)
+        for number, route in leg.routes.items():
+            known = before is not None and number in before.routes
+            if not known:
+                up.append(route)
+            if not known or before is None or before.layers[number] != leg.layers[number]:
+                up.append(SetLayer(number, leg.layers[number]))
+        told.extend(_told(name, before, leg))
+    told.extend(Ended(name, reason) for name, reason in new.ended if (name, reason) not in old.ended)
+    return (*down, *closed, *up, *told)
+
+
+def _told(name: PeerId, before: Leg | None, leg: Leg) -> list[Told]:
+    """What a peer's face has to hear. A description carries the view along."""
+    told: list[Told] = []
+    if leg.answer is not None and (before is None or leg.answer != before.answer):
+        told.append(Answer(name, leg.answer.sdp, leg.streams))
+    if leg.offer is not None and (before is None or leg.offer != before.offer):
+        told.append(Offer(name, leg.offer.sdp, leg.streams))
+    opened_now = leg.opened and (before is None or not before.opened)
+    if leg.opened and (opened_now or (not told and before is not None and leg.streams != before.streams)):
+        told.append(View(name, leg.streams))
+    if before is not None and leg.pings != before.pings:
+        told.append(Ping(name))
+    return told
+

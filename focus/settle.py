@@ -1,0 +1,128 @@
+"""What follows from what happened: deadlines, pings, answers owed, slots and offers.
+
+Called once per drain, after every event was stepped. Pure: the same conference and `now`
+give the same result, but for the ids and SSRCs that `names` supplies for new routes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from types import MappingProxyType
+
+from focus import compose
+from focus.snapshot import Conference, Outstanding, Peer, Published, Said, Slot, Use
+from focus.step import end, put
+from focus.subscribe import wanted
+from focus.vocabulary import Kind, Names, Reason, RouteId
+
+
+def settle(conference: Conference, ours: tuple[str, str], now: float, names: Names) -> Conference:
+    """Bring every peer of a conference up to date. `ours` is our certificate's fingerprint."""
+    for name in list(conference.peers):
+        reason = overdue(conference, conference.peers[name], now)
+        if reason is not None:
+            conference = end(conference, name, reason)
+    for name in list(conference.peers):
+        peer = _pinged(conference, conference.peers[name], now)
+        if peer.owed and peer.candidates is not None:
+            peer = _answer(peer, ours, now)
+        if not peer.owed and peer.outstanding is None:
+            conference, peer = _assign(conference, peer, names)
+            if any(slot.use != slot.agreed for slot in peer.slots) and may_offer(conference, peer, now):
+                peer = _offer(conference, peer, ours, now)
+        if peer is not conference.peers[name]:
+            conference = replace(conference, peers=put(conference.peers, name, peer))
+    return conference
+
+
+def overdue(conference: Conference, peer: Peer, now: float) -> Reason | None:
+    """Why a peer is given up now, if it is."""
+    limits = conference.limits
+    if peer.connected_at is None:
+        since = peer.answered_at if peer.answer is not None else peer.joined
+        return Reason.ICE_FAILED if now - since > limits.connect_timeout else None
+    if peer.channel is not None and peer.opened_at is None:
+        return Reason.KEEP_ALIVE if now - peer.connected_at > limits.channel_timeout else None
+    if peer.opened_at is not None and now - peer.alive_at > limits.ping_timeout:
+        return Reason.KEEP_ALIVE
+    last = peer.outstanding is not None and now > peer.outstanding.deadline
+    return Reason.KEEP_ALIVE if last and peer.unanswered + 1 >= limits.offer_tries else None
+
+
+def may_offer(conference: Conference, peer: Peer, now: float) -> bool:
+    """Whether an offer would arrive: too early and the client drops it for ever (digest §20.1)."""
+    since = peer.opened_at if peer.channel is not None else peer.connected_at
+    return since is not None and (peer.selected or now - since > conference.limits.first_offer_hold)
+
+
+def _pinged(conference: Conference, peer: Peer, now: float) -> Peer:
+    """Ping when due, and stop waiting for an answer that does not come."""
+    if peer.outstanding is not None and now > peer.outstanding.deadline:
+        peer = replace(peer, outstanding=None, unanswered=peer.unanswered + 1)
+    if peer.opened_at is not None and now - peer.pinged_at >= conference.limits.ping_every:
+        peer = replace(peer, pinged_at=now, pings=peer.pings + 1)
+    return peer
+
+
+def _answer(peer: Peer, ours: tuple[str, str], now: float) -> Peer:
+    """Answer the peer's newest offer; its lines of ours stand as far as they still hold."""
+    version = peer.version + 1
+    sdp = compose.answer(peer, ours, version)
+    known = {line.mid for line in peer.lines}
+    slots = tuple(
+        replace(slot, agreed=compose.standing(slot)) if slot.mid in known else slot for slot in peer.slots
+    )
+    return replace(
+        peer,
+        owed=False,
+        version=version,
+        answer=Said(version, sdp),
+        answered_at=peer.answered_at if peer.answer is not None else now,
+        slots=slots,
+    )
+
+
+def _assign(conference: Conference, peer: Peer, names: Names) -> tuple[Conference, Peer]:
+    """Give each wanted track a slot: its own, a free one of its kind, or a new one."""
+    tracks = {track.id: track for track, _ in wanted(peer, conference)}
+    slots = [
+        slot if slot.use is None or slot.use.track in tracks else replace(slot, use=None) for slot in peer.slots
+    ]
+    placed = {slot.use.track for slot in slots if slot.use is not None}
+    routes = conference.routes
+    for track in tracks.values():
+        if track.id in placed:
+            continue
+        routes += 1
+        use = _use(track, RouteId(routes), names)
+        # A line that still carries another track for the client is not free: it sees a track only where none was.
+        free = next(
+            (n for n, s in enumerate(slots) if s.kind is track.kind and s.use is None and s.agreed is None), None
+        )
+        if free is not None:
+            slots[free] = replace(slots[free], use=use)
+        elif len(peer.lines) + len(slots) < conference.limits.m_lines:
+            slots.append(Slot(f"w{len(slots)}", track.kind, use, None, accepted=False))
+        else:
+            routes -= 1
+    if tuple(slots) != peer.slots:
+        peer = replace(peer, slots=tuple(slots))
+    if routes != conference.routes:
+        conference = replace(conference, routes=routes)
+    return conference, peer
+
+
+def _use(track: Published, route: RouteId, names: Names) -> Use:
+    rtx = names.ssrc() if track.kind is Kind.VIDEO else None
+    return Use(track.id, route, track.stream, track.name, names.ssrc(), rtx)
+
+
+def _offer(conference: Conference, peer: Peer, ours: tuple[str, str], now: float) -> Peer:
+    version = peer.version + 1
+    uses = MappingProxyType({slot.mid: slot.use for slot in peer.slots})
+    return replace(
+        peer,
+        version=version,
+        offer=Said(version, compose.offer(peer, ours, version)),
+        outstanding=Outstanding(now + conference.limits.offer_timeout, compose.order(peer), uses),
+    )

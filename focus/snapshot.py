@@ -1,0 +1,154 @@
+"""A conference at one moment: peers, what they publish, what they want, what was agreed.
+
+Frozen values only. `step.py` moves them, `settle.py` makes them consistent, `plan.py`
+reads them. Nothing here decides, draws chance or knows the time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+from focus.commands import Candidate, Credentials
+from focus.description import Line
+from focus.limits import Limits
+from focus.vocabulary import ConferenceId, Kind, Owner, PeerId, Reason, Rid, RouteId, Stream, TrackId, Want
+
+NOTHING: Mapping[Rid, tuple[int, int]] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """A track that a peer sends us."""
+
+    id: TrackId
+    peer: PeerId
+    mid: str
+    stream: str
+    "Advertised stream id: frozen at first sight, unique in the conference."
+    name: str
+    "Advertised track id, likewise."
+    own_stream: str
+    "The stream id in the publisher's newest SDP: its metadata is keyed by it."
+    own_name: str
+    line: Line
+    layers: Mapping[Rid, tuple[int, int]] = NOTHING
+    "Layers that flow now, with picture size (0, 0 while unknown)."
+
+    @property
+    def kind(self) -> Kind:
+        """Audio or video."""
+        assert self.line.kind is not None, "only audio and video lines are published"
+        return self.line.kind
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """What one of our m-lines carries: a track on its way to a peer."""
+
+    track: TrackId
+    route: RouteId
+    stream: str
+    name: str
+    ssrc: int
+    rtx_ssrc: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """One of the m-lines that we added to a peer's session, in use or waiting for another."""
+
+    mid: str
+    kind: Kind
+    use: Use | None
+    "What it should carry."
+    agreed: Use | None
+    "What the last completed negotiation says that it carries."
+    accepted: bool
+    "The peer takes it: false when it answered inactive."
+    line: Line | None = None
+    "The peer's view of it: payload types and extension ids."
+
+
+@dataclass(frozen=True, slots=True)
+class Outstanding:
+    """Our offer that waits for its answer."""
+
+    deadline: float
+    order: tuple[str, ...]
+    "The mids in the offer."
+    uses: Mapping[str, Use | None]
+    "What each slot in it was said to carry."
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """A session description that we sent; the number tells two alike apart."""
+
+    number: int
+    sdp: str
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """One participant's leg."""
+
+    id: PeerId
+    owner: Owner
+    session: int
+    "The number of its session in our o= lines."
+    local: Credentials
+    remote: Credentials
+    fingerprints: tuple[tuple[str, str], ...]
+    mixed: bool
+    joined: float
+    "When it dialled, monotonic seconds; deadlines count from here until it is answered."
+    lines: tuple[Line, ...]
+    "All m-lines of the session in order, as the peer described them last."
+    streams: tuple[Stream, ...]
+    "What it said of its own streams."
+    candidates: tuple[Candidate, ...] | None = None
+    "Where it can reach us, None while the engine gathers."
+    restarts: int = 0
+    slots: tuple[Slot, ...] = ()
+    wants: Mapping[tuple[str, str], Want] = field(default_factory=lambda: MappingProxyType({}))
+    owed: bool = True
+    "Its newest offer has no answer yet."
+    outstanding: Outstanding | None = None
+    unanswered: int = 0
+    "Offers in a row that timed out."
+    answer: Said | None = None
+    offer: Said | None = None
+    version: int = 0
+    "The number in the o= line of the last description we wrote."
+    answered_at: float = 0.0
+    connected_at: float | None = None
+    opened_at: float | None = None
+    selected: bool = False
+    pinged_at: float = 0.0
+    pings: int = 0
+    alive_at: float = 0.0
+
+    @property
+    def channel(self) -> Line | None:
+        """Its data channel's m-line, if it offered one."""
+        return next((line for line in self.lines if line.sctp_port is not None), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Conference:
+    """Everything that a conference is."""
+
+    id: ConferenceId
+    limits: Limits
+    peers: Mapping[PeerId, Peer] = field(default_factory=lambda: MappingProxyType({}))
+    tracks: Mapping[TrackId, Published] = field(default_factory=lambda: MappingProxyType({}))
+    ended: tuple[tuple[PeerId, Reason], ...] = ()
+    "Peers that we ended since the last plan was carried out, to be told."
+    routes: int = 0
+    "Routes ever made: the next one's number."
+
+    def of(self, peer: PeerId) -> list[Published]:
+        """What a peer publishes, in the order of its m-lines."""
+        return [track for track in self.tracks.values() if track.peer == peer]

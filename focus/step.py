@@ -1,0 +1,300 @@
+"""How each event moves a conference: `step(conference, event, now, names) -> conference`.
+
+Pure. It takes down what was said and what happened; what follows from it is decided once
+per drain, in `settle.py`. A `PeerFault` says that the event's peer sent something illegal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from types import MappingProxyType
+from typing import TypeVar, assert_never
+
+from focus import commands
+from focus.commands import Credentials
+from focus.description import Line, Remote, read
+from focus.faults import PeerFault
+from focus.sdp import parse
+from focus.snapshot import Conference, Peer, Published, Slot
+from focus.vocabulary import (
+    Alive,
+    Answered,
+    Asked,
+    Described,
+    Join,
+    Kind,
+    Left,
+    Names,
+    Offered,
+    PeerId,
+    Reason,
+    Selected,
+    Ticked,
+    TrackId,
+    Wanted,
+)
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+LOSSES = {
+    commands.Loss.ICE: Reason.ICE_TIMEOUT,
+    commands.Loss.DTLS: Reason.ICE_FAILED,
+    commands.Loss.CLOSED: Reason.USER_HANGUP,
+}
+
+
+def without(mapping: Mapping[K, V], *keys: K) -> Mapping[K, V]:
+    """The mapping less some keys."""
+    return MappingProxyType({key: value for key, value in mapping.items() if key not in keys})
+
+
+def put(mapping: Mapping[K, V], key: K, value: V) -> Mapping[K, V]:
+    """The mapping with one value changed or added."""
+    return MappingProxyType({**mapping, key: value})
+
+
+def step(conference: Conference, event: Asked | commands.Event, now: float, names: Names) -> Conference:
+    """Move a conference by one event. Events of peers that are gone change nothing."""
+    match event:
+        case Join():
+            return _join(conference, event, now, names)
+        case Left():
+            return remove(conference, event.peer)
+        case Ticked():
+            return conference
+        case commands.Appeared() | commands.Vanished():
+            return _layers(conference, event)
+        case commands.Rates() | commands.Levels() | commands.Switched():
+            return conference
+        case _:
+            peer = conference.peers.get(event.peer)
+            return conference if peer is None else _of_peer(conference, peer, event, now, names)
+
+
+def _of_peer(
+    conference: Conference,
+    peer: Peer,
+    event: Offered
+    | Answered
+    | Selected
+    | Wanted
+    | Described
+    | Alive
+    | commands.Reachable
+    | commands.Connected
+    | commands.Opened
+    | commands.Lost
+    | commands.Message
+    | commands.Estimate,
+    now: float,
+    names: Names,
+) -> Conference:
+    match event:
+        case Offered():
+            return _offered(conference, peer, event, names)
+        case Answered():
+            return _answered(conference, peer, event)
+        case Selected():
+            moved = replace(peer, selected=True)
+        case Wanted():
+            moved = _wanted(conference, peer, event)
+        case Described():
+            moved = replace(peer, streams=event.streams)
+        case Alive() | commands.Message():
+            # Any message proves that the channel lives.
+            moved = replace(peer, alive_at=now)
+        case commands.Reachable():
+            moved = replace(peer, candidates=event.candidates)
+        case commands.Connected():
+            moved = replace(peer, connected_at=now)
+        case commands.Opened():
+            moved = replace(peer, opened_at=now, alive_at=now, pinged_at=now)
+        case commands.Lost():
+            reason = LOSSES[event.loss] if peer.connected_at is not None else Reason.ICE_FAILED
+            return end(conference, peer.id, reason)
+        case commands.Estimate():
+            return conference
+        case _:
+            assert_never(event)
+    return replace(conference, peers=put(conference.peers, peer.id, moved))
+
+
+def remove(conference: Conference, name: PeerId) -> Conference:
+    """Take a peer and all that it published out."""
+    gone = [track.id for track in conference.of(name)]
+    return replace(
+        conference, peers=without(conference.peers, name), tracks=without(conference.tracks, *gone)
+    )
+
+
+def end(conference: Conference, name: PeerId, reason: Reason) -> Conference:
+    """Take a peer out and remember to tell its face why."""
+    if name not in conference.peers:
+        return conference
+    return replace(remove(conference, name), ended=(*conference.ended, (name, reason)))
+
+
+def _join(conference: Conference, event: Join, now: float, names: Names) -> Conference:
+    if event.peer in conference.peers:
+        return _offered(
+            conference, conference.peers[event.peer], Offered(event.peer, event.sdp, event.streams), names
+        )
+    if len(conference.peers) >= conference.limits.participants:
+        raise PeerFault("too_many_participants", Reason.BUSY)
+    remote = _read(conference, event.sdp)
+    peer = Peer(
+        id=event.peer,
+        owner=event.owner,
+        session=names.ssrc(),
+        local=Credentials(names.token(8), names.token(24)),
+        remote=remote.credentials,
+        fingerprints=remote.fingerprints,
+        mixed=remote.mixed,
+        joined=now,
+        lines=remote.lines,
+        streams=event.streams,
+    )
+    return _publish(replace(conference, peers=put(conference.peers, peer.id, peer)), peer, names)
+
+
+def _read(conference: Conference, sdp: str) -> Remote:
+    return read(parse(sdp), conference.limits.m_lines)
+
+
+def _in_order(peer: Peer, remote: Remote) -> None:
+    """A later description keeps the m-lines of the earlier ones, in their places (RFC 8829 §5.2.2)."""
+    for old, new in zip(peer.lines, remote.lines, strict=False):
+        # A stopped line may be recycled under another mid.
+        if old.mid != new.mid and not old.refused and old.direction != "inactive":
+            raise PeerFault("sdp_m_line_order")
+    if len(remote.lines) < len(peer.lines):
+        raise PeerFault("sdp_m_line_gone")
+
+
+def _offered(conference: Conference, peer: Peer, event: Offered, names: Names) -> Conference:
+    """A live peer offers anew. If our own offer was under way, ours gives way: we are the polite side."""
+    remote = _read(conference, event.sdp)
+    _in_order(peer, remote)
+    if set(remote.fingerprints) != set(peer.fingerprints):
+        raise PeerFault("sdp_fingerprint_changed")
+    moved = replace(
+        peer,
+        lines=remote.lines,
+        streams=event.streams or peer.streams,
+        owed=True,
+        outstanding=None,
+        slots=tuple(_seen(slot, remote.lines) for slot in peer.slots),
+    )
+    if remote.credentials != peer.remote:
+        moved = replace(
+            moved,
+            remote=remote.credentials,
+            local=Credentials(names.token(8), names.token(24)),
+            candidates=None,
+            restarts=peer.restarts + 1,
+        )
+    return _publish(replace(conference, peers=put(conference.peers, peer.id, moved)), moved, names)
+
+
+def _seen(slot: Slot, lines: tuple[Line, ...]) -> Slot:
+    """Our m-line as the peer's newest description has it."""
+    line = next((line for line in lines if line.mid == slot.mid), None)
+    return slot if line is None else replace(slot, line=line, accepted=line.receives)
+
+
+def _answered(conference: Conference, peer: Peer, event: Answered) -> Conference:
+    """The peer answered our offer: what the offer said is agreed now, where the peer takes it."""
+    offer = peer.outstanding
+    if offer is None:
+        return conference
+    remote = _read(conference, event.sdp)
+    if tuple(line.mid for line in remote.lines) != offer.order:
+        raise PeerFault("sdp_answer_order")
+    slots = []
+    for slot in peer.slots:
+        if slot.mid in offer.uses:
+            slot = replace(_seen(slot, remote.lines), agreed=offer.uses[slot.mid])
+        slots.append(slot)
+    moved = replace(
+        peer,
+        lines=_answer_lines(peer, remote),
+        streams=event.streams or peer.streams,
+        outstanding=None,
+        unanswered=0,
+        selected=True,
+        slots=tuple(slots),
+    )
+    return replace(conference, peers=put(conference.peers, peer.id, moved))
+
+
+def _answer_lines(peer: Peer, remote: Remote) -> tuple[Line, ...]:
+    """The peer's own lines as it offered them last, since an answer says less; ours as it answered them."""
+    known = {line.mid: line for line in peer.lines}
+    ours = {slot.mid for slot in peer.slots}
+    return tuple(line if line.mid in ours else known.get(line.mid, line) for line in remote.lines)
+
+
+def _publish(conference: Conference, peer: Peer, names: Names) -> Conference:
+    """Compare what the peer's lines send with what it published before."""
+    ours = {slot.mid for slot in peer.slots}
+    before = {track.mid: track for track in conference.of(peer.id)}
+    sending = {line.mid: line for line in peer.lines if line.sends and line.mid not in ours}
+    for kind in Kind:
+        if sum(line.kind is kind for line in sending.values()) > conference.limits.tracks_each_kind:
+            raise PeerFault("too_many_tracks", Reason.BUSY)
+    tracks = dict(conference.tracks)
+    for mid, track in before.items():
+        if mid not in sending:
+            del tracks[track.id]
+    for mid, line in sending.items():
+        own_stream, own_name = line.msid or (f"{peer.id}-media", f"{peer.id}-{mid}")
+        known = before.get(mid)
+        if known is not None:
+            # Ids stay as first advertised: a camera that comes back names another stream for a moment (digest §20.2).
+            own_name = known.own_name if line.msid is None else own_name
+            tracks[known.id] = replace(known, line=line, own_stream=own_stream, own_name=own_name)
+            continue
+        stream, name = _unique(tracks, peer, own_stream, own_name, names)
+        new = TrackId(f"{peer.id}/{mid}/{names.token(4)}")
+        tracks[new] = Published(new, peer.id, mid, stream, name, own_stream, own_name, line)
+    return replace(conference, tracks=MappingProxyType(tracks))
+
+
+def _unique(
+    tracks: Mapping[TrackId, Published], peer: Peer, stream: str, name: str, names: Names
+) -> tuple[str, str]:
+    """Advertised ids: the publisher's own, unless somebody else has them already."""
+    for track in tracks.values():
+        if track.peer == peer.id and track.own_stream == stream:
+            stream = track.stream
+            break
+        if track.peer != peer.id and track.stream == stream:
+            stream = f"{stream[:200]}-{names.token(8)}"
+            break
+    if any(track.stream == stream and track.name == name for track in tracks.values()):
+        name = f"{name[:200]}-{names.token(8)}"
+    return stream, name
+
+
+def _wanted(conference: Conference, peer: Peer, event: Wanted) -> Peer:
+    wants = dict(peer.wants)
+    for key in event.unwanted:
+        wants.pop(key, None)
+    for want in event.wants:
+        wants[want.stream, want.track] = want
+    if len(wants) > conference.limits.subscriptions:
+        raise PeerFault("too_many_subscriptions", Reason.BUSY)
+    return replace(peer, wants=MappingProxyType(wants))
+
+
+def _layers(conference: Conference, event: commands.Appeared | commands.Vanished) -> Conference:
+    track = conference.tracks.get(event.track)
+    if track is None:
+        return conference
+    if isinstance(event, commands.Appeared):
+        layers = put(track.layers, event.layer, (event.width, event.height))
+    else:
+        layers = without(track.layers, event.layer)
+    return replace(conference, tracks=put(conference.tracks, track.id, replace(track, layers=layers)))

@@ -1,0 +1,212 @@
+"""Events to their conferences, and what those decide to the engine and the face.
+
+One loop, one wake: engine events, what faces post, and the passing of time all end up in
+a conference's inbox. A conference in which our own code fails is taken down, counted and
+logged; the others do not notice.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from focus import commands
+from focus.conference import Running
+from focus.engine import Engine
+from focus.limits import Limits
+from focus.vocabulary import Asked, ConferenceId, Ended, Join, Left, Names, PeerId, Reason, Ticked, Told
+
+log = logging.getLogger(__name__)
+
+TICK = 0.25
+"Seconds between looks at deadlines."
+
+
+class Face(Protocol):
+    """A way in for peers, such as Matrix signalling."""
+
+    def tell(self, conference: ConferenceId, told: Told) -> None:
+        """Carry an effect to its peer. Must not block."""
+
+    def hear(self, conference: ConferenceId, peer: PeerId, text: str) -> None:
+        """A data channel message of a peer. Must not block; answers come back through `post` and `say`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """How much there is, for metrics and health."""
+
+    conferences: int
+    peers: int
+    tracks: int
+    routes: int
+
+
+@dataclass(slots=True)
+class Bucket:
+    """A token bucket: how many messages a peer may still send."""
+
+    tokens: float
+    since: float
+
+
+class Switchboard:
+    """See `focus/README.md` for the API that a face uses."""
+
+    def __init__(
+        self, engine: Engine, face: Face | None, limits: Limits, names: Names, clock: Callable[[], float]
+    ) -> None:
+        self.face = face
+        self.faults: Counter[str] = Counter()
+        "Peers' faults by what was wrong, and `bug` for ours."
+        self._engine = engine
+        self._limits = limits
+        self._names = names
+        self._clock = clock
+        self._conferences: dict[ConferenceId, Running] = {}
+        self._where: dict[PeerId, ConferenceId] = {}
+        self._buckets: dict[PeerId, Bucket] = {}
+        self._due: dict[ConferenceId, None] = {}
+        self._wake = asyncio.Event()
+        engine.listen(self._wake.set)
+
+    def post(self, conference: ConferenceId, asked: Asked) -> None:
+        """Ask something of a conference. A `Join` starts one that does not exist; anything else is then dropped."""
+        running = self._conferences.get(conference)
+        if running is None:
+            if not isinstance(asked, Join):
+                return
+            if len(self._conferences) >= self._limits.conferences:
+                self.faults["too_many_conferences"] += 1
+                self._tell(conference, Ended(asked.peer, Reason.BUSY))
+                return
+            running = Running(conference, self._limits, self._names, self._engine.fingerprint)
+            self._conferences[conference] = running
+        if isinstance(asked, Join):
+            self._where[asked.peer] = conference
+        running.post(asked)
+        self._due[conference] = None
+        self._wake.set()
+
+    def say(self, conference: ConferenceId, peer: PeerId, text: str) -> None:
+        """Send a text on a peer's data channel."""
+        if self._where.get(peer) == conference:
+            self._engine.submit((commands.Send(peer, text),))
+
+    def figures(self) -> Figures:
+        """Count what is there."""
+        running = [r.conference for r in self._conferences.values()]
+        return Figures(
+            len(running),
+            sum(len(c.peers) for c in running),
+            sum(len(c.tracks) for c in running),
+            sum(sum(slot.use is not None for slot in peer.slots) for c in running for peer in c.peers.values()),
+        )
+
+    def peers(self) -> int:
+        """Peers in all conferences."""
+        return self.figures().peers
+
+    def conferences(self) -> int:
+        """Conferences that exist."""
+        return len(self._conferences)
+
+    async def run(self) -> None:
+        """Work until cancelled."""
+        last = self._clock()
+        while True:
+            try:
+                async with asyncio.timeout(TICK):
+                    await self._wake.wait()
+            except TimeoutError:
+                pass
+            self._wake.clear()
+            now = self._clock()
+            if now - last >= TICK:
+                last = now
+                for name, running in self._conferences.items():
+                    running.post(Ticked())
+                    self._due[name] = None
+            self.turn(now)
+
+    def turn(self, now: float) -> None:
+        """Take everything that waits and carry out what follows. `run` calls it; so do tests in virtual time."""
+        for event in self._engine.drain():
+            self._sort(event, now)
+        due, self._due = self._due, {}
+        for name in due:
+            self._work(name, now)
+
+    def _sort(self, event: commands.Event, now: float) -> None:
+        """Put an engine event into its conference's inbox; a message goes to the face first."""
+        if isinstance(event, commands.Switched):
+            return
+        tracked = isinstance(event, commands.Appeared | commands.Vanished | commands.Rates | commands.Levels)
+        peer = PeerId(event.track.split("/")[0]) if tracked else event.peer  # type: ignore[union-attr]
+        conference = self._where.get(peer)
+        if conference is None or conference not in self._conferences:
+            return
+        if isinstance(event, commands.Message) and not self._heard(conference, event, now):
+            return
+        self._conferences[conference].post(event)
+        self._due[conference] = None
+
+    def _heard(self, conference: ConferenceId, message: commands.Message, now: float) -> bool:
+        """Pass a message to the face, within the peer's rate (security G4)."""
+        limits = self._limits
+        bucket = self._buckets.setdefault(message.peer, Bucket(limits.messages_burst, now))
+        bucket.tokens = min(limits.messages_burst, bucket.tokens + (now - bucket.since) * limits.messages_per_second)
+        bucket.since = now
+        if bucket.tokens < 1:
+            self.faults["too_many_messages"] += 1
+            return False
+        bucket.tokens -= 1
+        if self.face is not None:
+            try:
+                self.face.hear(conference, message.peer, message.text)
+            except Exception:
+                self.faults["bug"] += 1
+                log.exception("a face failed on a message")
+        return True
+
+    def _work(self, name: ConferenceId, now: float) -> None:
+        running = self._conferences.get(name)
+        if running is None:
+            return
+        try:
+            effects = running.work(now, self.faults)
+        except Exception:
+            self.faults["bug"] += 1
+            log.exception("a conference failed and is taken down")
+            gone = [peer for peer, where in self._where.items() if where == name]
+            effects = (*running.abandon(), *(Ended(peer, Reason.UNKNOWN) for peer in gone))
+        self._engine.submit([effect for effect in effects if not isinstance(effect, Told)])
+        for effect in effects:
+            if isinstance(effect, Told):
+                self._tell(name, effect)
+        known = running.conference.peers
+        for peer in [peer for peer, where in self._where.items() if where == name and peer not in known]:
+            del self._where[peer]
+            self._buckets.pop(peer, None)
+        if running.over:
+            del self._conferences[name]
+
+    def _tell(self, conference: ConferenceId, told: Told) -> None:
+        if self.face is None:
+            return
+        try:
+            self.face.tell(conference, told)
+        except Exception:
+            self.faults["bug"] += 1
+            log.exception("a face failed to carry an effect")
+
+    def end(self, conference: ConferenceId, reason: Reason) -> None:
+        """End a conference with everybody in it; faces are told by the caller, who decided it."""
+        running = self._conferences.get(conference)
+        if running is not None:
+            for peer in running.conference.peers:
+                self.post(conference, Left(peer, reason))

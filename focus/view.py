@@ -1,0 +1,58 @@
+"""What a peer may subscribe to: everybody else's streams, as their owners describe them.
+
+Pure. The ids are the frozen ones of `Published`; mutes, purposes and sizes are the
+publisher's newest words; who owns a stream is never the publisher's to say.
+"""
+
+from __future__ import annotations
+
+from focus.snapshot import Conference, Peer, Published
+from focus.vocabulary import Description, Kind, Purpose, Stream
+
+
+def described(peer: Peer, track: Published) -> tuple[Stream, Description | None] | None:
+    """The publisher's words for a track: found by track id, else by stream id (digest §20.2).
+
+    A peer that sent no metadata at all is taken to mean user media; a track that metadata
+    leaves out is not for others.
+    """
+    if not peer.streams:
+        return Stream(track.own_stream, peer.owner, Purpose.USERMEDIA, False, False, ()), None
+    for stream in peer.streams:
+        for words in stream.tracks:
+            if words.name == track.own_name and words.kind is track.kind:
+                return stream, words
+    for stream in peer.streams:
+        if stream.id == track.own_stream and not stream.tracks:
+            return stream, None
+    return None
+
+
+def full_size(conference: Conference, track: Published) -> tuple[int, int]:
+    """The publisher's capture size in pixels, (0, 0) if untold."""
+    found = described(conference.peers[track.peer], track)
+    words = found[1] if found else None
+    return (words.width, words.height) if words is not None else (0, 0)
+
+
+def view(conference: Conference, peer: Peer) -> tuple[Stream, ...]:
+    """All streams of the others, in the order of their joining."""
+    streams: list[Stream] = []
+    for other in conference.peers.values():
+        if other.id == peer.id or other.owner == peer.owner:
+            continue
+        grouped: dict[str, tuple[Stream, list[Description]]] = {}
+        for track in conference.of(other.id):
+            found = described(other, track)
+            if found is None:
+                continue
+            stream, words = found
+            width, height = (words.width, words.height) if words and track.kind is Kind.VIDEO else (0, 0)
+            grouped.setdefault(track.stream, (stream, []))[1].append(
+                Description(track.name, track.kind, width, height)
+            )
+        streams.extend(
+            Stream(name, other.owner, stream.purpose, stream.audio_muted, stream.video_muted, tuple(tracks))
+            for name, (stream, tracks) in grouped.items()
+        )
+    return tuple(streams)
