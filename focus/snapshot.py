@@ -33,7 +33,7 @@ class Published:
     "The stream id in the publisher's newest SDP: its metadata is keyed by it."
     own_name: str
     line: Line
-    layers: Mapping[Rid, tuple[int, int]] = NOTHING
+    layers: Mapping[Rid, tuple[int, int]] = field(default_factory=lambda: NOTHING)
     "Layers that flow now, with picture size (0, 0 while unknown)."
 
     @property
