@@ -1,4 +1,4 @@
-"""What each key of [limits] may hold. The defaults and their meaning are those of `focus/limits.py`.
+"""What each key of [limits] and [signalling] may hold. Defaults and meanings: focus/limits.py, signalling/limits.py.
 
 A bound keeps a slip from becoming an outage: nothing may be switched off by a zero, and
 nothing may be made so large that it is no limit. A test holds this table and the limits together.
@@ -23,4 +23,17 @@ LIMITS: dict[str, Rule] = {
     "offer_timeout": real(1, 60, "seconds"),
     "offer_tries": whole(1, 100),
     "first_offer_hold": real(0, 30, "seconds"),
+}
+
+SIGNALLING: dict[str, Rule] = {
+    "joins_per_second": real(0.1, 1_000),
+    "joins_burst": whole(1, 10_000),
+    "waiting": whole(1, 100_000),
+    "wait_for_state": real(0, 60, "seconds"),
+    "reorder": whole(1, 10_000),
+    "reorder_timeout": real(0.1, 60, "seconds"),
+    "rooms": whole(1, 1_000_000),
+    "refusals": whole(1, 1_000_000),
+    "text": whole(16_384, 1_048_576, "characters"),
+    "depth": whole(8, 100),
 }

@@ -15,7 +15,8 @@ from typing import Any
 
 from focus.engine import Settings
 from focus.limits import Limits
-from weir.bounds import LIMITS
+from signalling.limits import SignallingLimits
+from weir.bounds import LIMITS, SIGNALLING
 from weir.keys import (
     ADDRESS,
     ADDRESSES,
@@ -98,6 +99,7 @@ class Config:
     http: Http = field(default_factory=Http)
     metrics: Metrics = field(default_factory=Metrics)
     limits: Limits = field(default_factory=Limits)
+    signalling: SignallingLimits = field(default_factory=SignallingLimits)
     log: Log = field(default_factory=Log)
 
 
@@ -107,6 +109,7 @@ SECTIONS: dict[str, tuple[type[Any], Mapping[str, Rule]]] = {
     "http": (Http, rules(Http)),
     "metrics": (Metrics, rules(Metrics)),
     "limits": (Limits, LIMITS),
+    "signalling": (SignallingLimits, SIGNALLING),
     "log": (Log, rules(Log)),
 }
 "Each table of the file: its section and what its keys may hold."

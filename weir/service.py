@@ -1,0 +1,156 @@
+"""A running focus: every room made, wired together, watched, and closed in order.
+
+The only file that knows all the parts. It decides nothing about calls: if a part that
+must run ends, the process ends with an error and whoever supervises it starts it again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import signal
+import time
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
+
+from aiohttp import web
+
+from focus.names import RandomNames
+from focus.reference.engine import ReferenceEngine
+from focus.switchboard import Switchboard
+from signalling.account import MatrixLink
+from signalling.agent import Agent
+from weir import health
+from weir.config import Config
+from weir.metrics import Figures, Page
+from weir.notify import notify, watchdog_period
+from weir.pulse import Pulse
+
+log = logging.getLogger(__name__)
+
+FAREWELL = 5.0
+"Seconds for hangups to reach the homeserver before we close without them."
+
+
+class Focus:
+    """Every part of a running focus."""
+
+    def __init__(self, config: Config, token: str) -> None:
+        self.config = config
+        self.engine = ReferenceEngine(config.media.settings(), time.monotonic)
+        names = RandomNames()
+        self.switchboard = Switchboard(self.engine, None, config.limits, names, time.monotonic)
+        matrix = config.matrix
+        self.link = MatrixLink(matrix.homeserver, token, matrix.user, matrix.device, matrix.store)
+        self.agent = Agent(self.link, self.switchboard, names, time.monotonic)
+        self.switchboard.face = self.agent
+        self.page = Page(
+            Figures(
+                counters=self.engine.counters,
+                peers=self.switchboard.peers,
+                conferences=self.switchboard.conferences,
+                faults=lambda: {
+                    "switchboard": self.switchboard.faults,
+                    "signalling": self.agent.faults,
+                    "matrix": self.link.faults,
+                },
+                sync_age=self.sync_age,
+                bitrates=lambda: self.pulse.bitrates(),
+            )
+        )
+        self.pulse = Pulse(self.engine.counters, self.page.lag.observe)
+        self.stopping = False
+
+    def sync_age(self) -> float | None:
+        """Seconds since the homeserver last answered a sync."""
+        synced = self.link.synced
+        return None if synced is None else time.monotonic() - synced
+
+    def health(self) -> health.State:
+        """What readiness is judged by."""
+        return health.State(self.sync_age(), self.pulse.worst(), self.stopping)
+
+
+async def serve(config: Config, token: str) -> int:
+    """Run a focus until SIGTERM or SIGINT; then hang up, close, and return 0. Return 1 if a part failed."""
+    over = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, over.set)
+    async with AsyncExitStack() as stack:
+        focus = Focus(config, token)
+        stack.push_async_callback(focus.engine.close)
+        ports = {}
+        for name, door, app in (("http", config.http, front(focus)), ("metrics", config.metrics, back(focus))):
+            ports[name] = await stack.enter_async_context(listening(door.host, door.port, app))
+        log.info("listening", extra={"ports": ports})
+        stack.push_async_callback(focus.link.close)
+        parts: list[asyncio.Task[Any]] = [
+            part("the switchboard", focus.switchboard.run()),
+            part("the agent", focus.agent.run()),
+            part("the pulse", focus.pulse.run()),
+            part("the watchdog", watchdog()),
+        ]
+        ended: asyncio.Task[Any] = asyncio.create_task(over.wait())
+        notify("READY=1")
+        await asyncio.wait({ended, *parts}, return_when=asyncio.FIRST_COMPLETED)
+        focus.stopping = True
+        notify("STOPPING=1")
+        failed = [task for task in parts if task.done()]
+        for task in failed:
+            log.error("a part ended", extra={"part": task.get_name()}, exc_info=task.exception())
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(FAREWELL):
+                await focus.agent.farewell()
+        for task in (ended, *parts):
+            task.cancel()
+        await asyncio.gather(ended, *parts, return_exceptions=True)
+        log.info("ended")
+    return 1 if failed else 0
+
+
+def part(name: str, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+    """Start something that must never end by itself."""
+    return asyncio.create_task(work, name=name)
+
+
+async def watchdog() -> None:
+    """Tell the service manager that the event loop turns, as often as it wants to hear it."""
+    period = watchdog_period()
+    while True:
+        await asyncio.sleep(period or 3600)
+        if period is not None:
+            notify("WATCHDOG=1")
+
+
+def front(focus: Focus) -> web.Application:
+    """What [http] serves: health, and the page."""
+    app = web.Application()
+    app.add_routes(health.routes(focus.health))
+    return app
+
+
+def back(focus: Focus) -> web.Application:
+    """What [metrics] serves."""
+
+    async def metrics(_: web.Request) -> web.Response:
+        return web.Response(body=focus.page.text(), headers={"Content-Type": "text/plain; version=0.0.4"})
+
+    app = web.Application()
+    app.add_routes([web.get("/metrics", metrics), *health.routes(focus.health)])
+    return app
+
+
+@asynccontextmanager
+async def listening(host: str, port: int, app: web.Application) -> AsyncIterator[int]:
+    """Serve an application and yield the port it listens on."""
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, host, port).start()
+        address: tuple[Any, ...] = runner.addresses[0]
+        yield int(address[1])
+    finally:
+        await runner.cleanup()
