@@ -145,12 +145,14 @@ def changes(old: Plan, new: Plan) -> tuple[Command | Told, ...]:
 def _told(name: PeerId, before: Leg | None, leg: Leg) -> list[Told]:
     """What a peer's face has to hear. A description carries the view along."""
     told: list[Told] = []
+    opened_now = leg.opened and (before is None or not before.opened)
+    if opened_now:
+        told.append(View(name, leg.streams))
     if leg.answer is not None and (before is None or leg.answer != before.answer):
         told.append(Answer(name, leg.answer.sdp, leg.streams))
     if leg.offer is not None and (before is None or leg.offer != before.offer):
         told.append(Offer(name, leg.offer.sdp, leg.streams))
-    opened_now = leg.opened and (before is None or not before.opened)
-    if leg.opened and (opened_now or (not told and before is not None and leg.streams != before.streams)):
+    if leg.opened and not told and before is not None and leg.streams != before.streams:
         told.append(View(name, leg.streams))
     if before is not None and leg.pings != before.pings:
         told.append(Ping(name))

@@ -85,5 +85,15 @@ class Link(Protocol):
     async def leave(self, room: str) -> None: ...
 
 
+class Memory(Protocol):
+    """A small store that outlives the process, for what a restarted focus must know."""
+
+    def load(self, name: str) -> Any:
+        """The JSON value saved under a name, None if there is none."""
+
+    def save(self, name: str, value: Any) -> None:
+        """Save a JSON value under a name."""
+
+
 class Unreachable(Exception):
     """A device cannot be reached as asked: no keys, or the homeserver refuses."""
