@@ -20,7 +20,7 @@ from aiohttp import web
 from focus.names import RandomNames
 from focus.reference.engine import ReferenceEngine
 from focus.switchboard import Switchboard
-from signalling.account import MatrixLink
+from signalling.account import LinkFailed, MatrixLink
 from signalling.agent import Agent
 from weir import health
 from weir.config import Config
@@ -44,7 +44,16 @@ class Focus:
         self.switchboard = Switchboard(self.engine, None, config.limits, names, time.monotonic)
         matrix = config.matrix
         self.link = MatrixLink(matrix.homeserver, token, matrix.user, matrix.device, matrix.store)
-        self.agent = Agent(self.link, self.switchboard, names, time.monotonic)
+        self.agent = Agent(
+            self.link,
+            self.switchboard,
+            names,
+            time.monotonic,
+            time.time,
+            config.signalling,
+            inviting=matrix.inviters,
+            memory=self.link.memory,
+        )
         self.switchboard.face = self.agent
         self.page = Page(
             Figures(
@@ -62,6 +71,11 @@ class Focus:
         )
         self.pulse = Pulse(self.engine.counters, self.page.lag.observe)
         self.stopping = False
+
+    async def speak_matrix(self) -> None:
+        """Log in, and follow the homeserver for ever."""
+        await self.link.start()
+        await self.agent.run()
 
     def sync_age(self) -> float | None:
         """Seconds since the homeserver last answered a sync."""
@@ -89,7 +103,7 @@ async def serve(config: Config, token: str) -> int:
         stack.push_async_callback(focus.link.close)
         parts: list[asyncio.Task[Any]] = [
             part("the switchboard", focus.switchboard.run()),
-            part("the agent", focus.agent.run()),
+            part("the agent", focus.speak_matrix()),
             part("the pulse", focus.pulse.run()),
             part("the watchdog", watchdog()),
         ]
@@ -100,7 +114,9 @@ async def serve(config: Config, token: str) -> int:
         notify("STOPPING=1")
         failed = [task for task in parts if task.done()]
         for task in failed:
-            log.error("a part ended", extra={"part": task.get_name()}, exc_info=task.exception())
+            error = task.exception()
+            plain = isinstance(error, LinkFailed)
+            log.error("a part ended", extra={"part": task.get_name(), "why": str(error)}, exc_info=None if plain else error)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(FAREWELL):
                 await focus.agent.farewell()
