@@ -7,6 +7,7 @@ depends on how fast the machine is.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Callable
 
@@ -31,11 +32,10 @@ class Pulse:
 
     async def run(self) -> None:
         """Until cancelled."""
-        loop = asyncio.get_running_loop()
         while True:
-            before = loop.time()
+            before = time.monotonic()  # not the loop's own time: uvloop rounds it to milliseconds
             await asyncio.sleep(BEAT)
-            now = loop.time()
+            now = time.monotonic()
             delay = max(0.0, now - before - BEAT)
             self.delays.append(delay)
             self.lag(delay)

@@ -115,8 +115,8 @@ async def serve(config: Config, token: str) -> int:
         failed = [task for task in parts if task.done()]
         for task in failed:
             error = task.exception()
-            plain = isinstance(error, LinkFailed)
-            log.error("a part ended", extra={"part": task.get_name(), "why": str(error)}, exc_info=None if plain else error)
+            trace = None if isinstance(error, LinkFailed) else error
+            log.error("a part ended", extra={"part": task.get_name(), "why": str(error)}, exc_info=trace)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(FAREWELL):
                 await focus.agent.farewell()

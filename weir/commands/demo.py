@@ -69,13 +69,10 @@ async def live(options: Options) -> int:
 def box(demo: Demo) -> str:
     """What the person at the terminal needs to know, where it cannot be missed."""
     people = demo.options.people
-    lines = [
-        f"The call runs, with {people} synthetic participants." if people else "The room waits for its first caller.",
-        "",
-        f"  Open   {demo.page}" if demo.page else "  No page (--no-page)",
-        "",
-        "Open it in two browsers: each is a person. Ctrl-C ends everything.",
-    ]
+    lines = [f"The call runs, with {people} synthetic participants."] if people else ["The room waits for callers."]
+    if demo.page:
+        lines += ["", f"  Open   {demo.page}", "", "Open it in two browsers: each is a person."]
+    lines += ["Ctrl-C ends everything."]
     width = max(map(len, lines)) + 4
     middle = [f"│  {line.ljust(width - 4)}  │" for line in lines]
     return "\n".join(["", "┌" + "─" * width + "┐", *middle, "└" + "─" * width + "┘", ""])
