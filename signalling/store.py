@@ -50,9 +50,11 @@ class Store:
         self._db.executescript("PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;" + TABLES)
 
     def close(self) -> None:
-        """Close the file and let go of the folder."""
+        """Close the file and let go of the folder. Twice is once."""
         self._db.close()
-        os.close(self._lock)
+        lock, self._lock = self._lock, -1
+        if lock != -1:
+            os.close(lock)
 
     # `link.Memory`.
 

@@ -1,0 +1,318 @@
+"""`MatrixLink` at a real Synapse: what a batch holds, whose message it is, what a restart brings back."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from signalling.account import LinkFailed, MatrixLink
+from signalling.link import Batch, Gone, Invited, StateEvent, ToDevice, Unreachable
+from signalling.matrix import Login
+from tests.conftest import SignUp
+from weir.homeserver import LocalHomeserver
+
+MEMBER = "org.matrix.msc3401.call.member"
+
+
+class Following:
+    """A link whose batches are handled at once and kept."""
+
+    def __init__(self, link: MatrixLink) -> None:
+        self.link = link
+        self.batches: asyncio.Queue[Batch] = asyncio.Queue()
+        self.task = asyncio.create_task(self._follow())
+
+    async def _follow(self) -> None:
+        async for batch in self.link.batches():
+            self.batches.put_nowait(batch)
+
+    async def next(self) -> Batch:
+        """The next batch; what the follower raised is raised here."""
+        waiting = asyncio.ensure_future(self.batches.get())
+        done, _ = await asyncio.wait({waiting, self.task}, timeout=15, return_when=asyncio.FIRST_COMPLETED)
+        assert done, "no batch came"
+        if waiting not in done:
+            waiting.cancel()
+            self.task.result()
+        return waiting.result()
+
+    async def message(self) -> ToDevice:
+        while True:
+            batch = await self.next()
+            if batch.messages:
+                assert len(batch.messages) == 1
+                return batch.messages[0]
+
+    async def room_event(self) -> StateEvent | Invited | Gone:
+        while True:
+            batch = await self.next()
+            if batch.rooms:
+                return batch.rooms[-1]
+
+
+Open = Callable[[Login, str], MatrixLink]
+
+
+@pytest.fixture
+def at(homeserver: LocalHomeserver, tmp_path: Path) -> Open:
+    return lambda login, store: MatrixLink(
+        homeserver.base_url, login.access_token, login.user_id, login.device_id, tmp_path / store
+    )
+
+
+@asynccontextmanager
+async def following(link: MatrixLink) -> AsyncIterator[Following]:
+    await link.start()
+    follower = Following(link)
+    try:
+        yield follower
+    finally:
+        follower.task.cancel()
+        await asyncio.gather(follower.task, return_exceptions=True)
+        await link.close()
+
+
+async def test_an_invite_a_join_and_call_state_come_in_order(sign_up: SignUp, at: Open) -> None:
+    alice, focus = await sign_up("alice"), await (await sign_up("focus")).whoami()
+    async with following(at(focus, "f")) as follower:
+        assert (await follower.next()) == Batch((), (), True)
+        room = await alice.create_room(invite=[focus.user_id])
+        assert await follower.next() == Batch((Invited(room, (await alice.whoami()).user_id),), (), False)
+        await follower.link.join(room)
+        joined = await follower.next()
+        states = [event for event in joined.rooms if isinstance(event, StateEvent)]
+        members = {event.key: event.content["membership"] for event in states if event.type == "m.room.member"}
+        assert members == {(await alice.whoami()).user_id: "join", focus.user_id: "join"}
+        assert {"m.room.create", "m.room.power_levels"} <= {event.type for event in states}
+        me = (await alice.whoami()).user_id
+        await alice.put_state(room, MEMBER, me, {"m.calls": []})
+        event = await follower.room_event()
+        assert isinstance(event, StateEvent)
+        assert (event.type, event.key, event.sender, event.content) == (MEMBER, me, me, {"m.calls": []})
+        assert event.sent > 1_600_000_000_000
+        await alice.kick(room, focus.user_id)
+        assert await follower.room_event() == Gone(room)
+
+
+async def test_what_people_say_does_not_wake_the_focus(sign_up: SignUp, at: Open) -> None:
+    alice, focus = await sign_up("alice"), await sign_up("focus")
+    login, me = await focus.whoami(), (await alice.whoami()).user_id
+    room = await alice.create_room(preset="public_chat")
+    await focus.join(room)
+    async with following(at(login, "f")) as follower:
+        await follower.next()
+        for number in range(10):
+            await alice.send_event(room, "m.room.message", {"msgtype": "m.text", "body": str(number)})
+            await alice.put_state(room, "m.room.topic", "", {"topic": str(number)})
+        await alice.put_state(room, MEMBER, me, {"m.calls": []})
+        (event,) = (await follower.next()).rooms
+        assert isinstance(event, StateEvent) and event.type == MEMBER
+
+
+async def test_the_first_batch_after_a_restart_holds_all_state_and_what_waited(sign_up: SignUp, at: Open) -> None:
+    alice, focus = await sign_up("alice"), await sign_up("focus")
+    login, who = await focus.whoami(), await alice.whoami()
+    room = await alice.create_room(preset="public_chat")
+    await focus.join(room)
+    await alice.put_state(room, MEMBER, who.user_id, {"m.calls": [1]})
+    async with following(at(login, "f")) as follower:
+        await follower.next()
+    await alice.send_to_device("m.call.invite", {login.user_id: {login.device_id: {"n": 1}}})
+    async with following(at(login, "f")) as follower:
+        batch = await follower.next()
+    assert batch.first
+    assert batch.messages == (ToDevice(who.user_id, "m.call.invite", {"n": 1}, None),)
+    found = {(e.type, e.key): e.content for e in batch.rooms if isinstance(e, StateEvent)}
+    assert found[MEMBER, who.user_id] == {"m.calls": [1]}
+    assert ("m.room.member", login.user_id) in found
+
+
+async def test_a_batch_that_was_not_handled_comes_again(sign_up: SignUp, at: Open) -> None:
+    alice, focus = await sign_up("alice"), await (await sign_up("focus")).whoami()
+    link = at(focus, "f")
+    async with following(link) as follower:
+        await follower.next()
+    await alice.send_to_device("m.call.invite", {focus.user_id: {focus.device_id: {"n": 1}}})
+    for _ in range(2):
+        link = at(focus, "f")
+        await link.start()
+        batches = link.batches()
+        assert [message.content for message in (await anext(batches)).messages] == [{"n": 1}]
+        await link.close()  # it was never asked for the next: as if we had crashed
+    async with following(at(focus, "f")) as follower:
+        assert len((await follower.next()).messages) == 1
+    async with following(at(focus, "f")) as follower:
+        assert (await follower.next()).messages == ()
+
+
+async def test_redacted_state_comes_as_empty_state(sign_up: SignUp, at: Open) -> None:
+    alice, focus = await sign_up("alice"), await sign_up("focus")
+    me = (await alice.whoami()).user_id
+    room = await alice.create_room(preset="public_chat")
+    await focus.join(room)
+    written = await alice.put_state(room, MEMBER, me, {"m.calls": [1]})
+    said = await alice.send_event(room, "m.room.message", {"body": "x", "msgtype": "m.text"})
+    async with following(at(await focus.whoami(), "f")) as follower:
+        await follower.next()
+        await alice.redact(room, said)
+        await alice.redact(room, written)
+        event = await follower.room_event()
+        assert isinstance(event, StateEvent)
+        assert (event.type, event.key, event.content) == (MEMBER, me, {})
+
+
+# Olm, both ends ours; `tests/interop` has a client's.
+
+
+@pytest.fixture
+async def pair(sign_up: SignUp, at: Open) -> AsyncIterator[tuple[Following, Following]]:
+    async with AsyncExitStack() as stack:
+        both = []
+        for name in ("focus", "alice"):
+            login = await (await sign_up(name)).whoami()
+            both.append(await stack.enter_async_context(following(at(login, name))))
+            await both[-1].next()
+        yield both[0], both[1]
+
+
+def to(follower: Following) -> tuple[str, str]:
+    return follower.link.user, follower.link.device
+
+
+async def test_an_encrypted_message_proves_its_device_and_is_answered(pair: tuple[Following, Following]) -> None:
+    focus, alice = pair
+    await alice.link.send(*to(focus), "m.call.invite", {"n": 1}, encrypted=True)
+    assert await focus.message() == ToDevice(alice.link.user, "m.call.invite", {"n": 1}, alice.link.device)
+    await focus.link.send(*to(alice), "m.call.answer", {"n": 2}, encrypted=True)
+    assert await alice.message() == ToDevice(focus.link.user, "m.call.answer", {"n": 2}, focus.link.device)
+
+
+async def test_a_plain_message_proves_no_device(pair: tuple[Following, Following]) -> None:
+    focus, alice = pair
+    await alice.link.send(*to(focus), "m.call.invite", {"n": 1}, encrypted=False)
+    assert await focus.message() == ToDevice(alice.link.user, "m.call.invite", {"n": 1}, None)
+
+
+@pytest.mark.parametrize("type", ["m.room_key", "m.forwarded_room_key", "m.secret.send", "m.room_key.withheld"])
+async def test_room_keys_are_dropped_and_nothing_is_kept(pair: tuple[Following, Following], type: str) -> None:
+    focus, alice = pair
+    key = {"algorithm": "m.megolm.v1.aes-sha2", "room_id": "!r", "session_id": "s", "session_key": "k"}
+    await alice.link.send(*to(focus), type, key, encrypted=True)
+    await alice.link.send(*to(focus), "m.call.invite", {}, encrypted=True)
+    assert (await focus.message()).type == "m.call.invite"
+    assert focus.link.faults["room_key_dropped"] == 1
+    assert focus.link.memory.tables() == {"value", "olm_session"}
+
+
+async def test_an_encrypted_message_of_an_unknown_device_is_counted(pair: tuple[Following, Following]) -> None:
+    focus, alice = pair
+    content = {"algorithm": "m.olm.v1.curve25519-aes-sha2", "sender_key": "A" * 43, "ciphertext": {}}
+    for bad in (content, content | {"sender_key": 5}, {}):
+        await alice.link.send(*to(focus), "m.room.encrypted", bad, encrypted=False)
+    await alice.link.send(*to(focus), "m.call.invite", {}, encrypted=False)
+    assert (await focus.message()).type == "m.call.invite"
+    assert focus.link.faults["unknown_device"] == 3
+
+
+async def test_after_a_restart_queued_messages_are_opened_and_answered(sign_up: SignUp, at: Open) -> None:
+    focus, alice = [await (await sign_up(name)).whoami() for name in ("focus", "alice")]
+    async with following(at(alice, "alice")) as client:
+        await client.next()
+        async with following(at(focus, "focus")) as before:
+            await before.next()
+            await client.link.send(*to(before), "m.one", {}, encrypted=True)
+            await before.message()
+        await client.link.send(focus.user_id, focus.device_id, "m.two", {}, encrypted=True)
+        async with following(at(focus, "focus")) as after:
+            assert await after.message() == ToDevice(alice.user_id, "m.two", {}, alice.device_id)
+            await after.link.send(*to(client), "m.three", {}, encrypted=True)
+            assert (await client.message()).type == "m.three"
+
+
+async def test_a_device_without_keys_cannot_be_reached_encrypted(pair: tuple[Following, Following]) -> None:
+    focus, alice = pair
+    with pytest.raises(Unreachable):
+        await focus.link.send(alice.link.user, "NOSUCHDEVICE", "m.x", {}, encrypted=True)
+    with pytest.raises(Unreachable):
+        await focus.link.send("@nobody:localhost", "X", "m.x", {}, encrypted=True)
+
+
+async def test_one_time_keys_are_filled_up_when_used(pair: tuple[Following, Following], sign_up: SignUp) -> None:
+    focus, _ = pair
+    asker = await sign_up("asker")
+    claim: dict[str, Any] = {"one_time_keys": {focus.link.user: {focus.link.device: "signed_curve25519"}}}
+    taken = set()
+    for _ in range(80):  # 50 are kept: without filling up, the fallback key would come again and again
+        answer = await asker.request("POST", "/_matrix/client/v3/keys/claim", claim)
+        taken.add(str(answer["one_time_keys"][focus.link.user][focus.link.device]))
+        await asker.send_to_device("m.x", {focus.link.user: {focus.link.device: {}}})
+        await focus.message()
+    assert len(taken) >= 79
+
+
+# What cannot go on.
+
+
+async def test_a_lost_store_is_refused_and_says_what_to_do(sign_up: SignUp, at: Open) -> None:
+    focus = await (await sign_up("focus")).whoami()
+    async with following(at(focus, "first")) as follower:
+        await follower.next()
+    link = at(focus, "second")
+    with pytest.raises(LinkFailed, match="--new-device"):
+        await link.start()
+    await link.close()
+
+
+@pytest.mark.parametrize(
+    ("wrong", "word"),
+    [
+        (lambda login: Login(login.user_id, "OTHER", login.access_token), "matrix.device"),
+        (lambda login: Login("@other:localhost", login.device_id, login.access_token), "matrix.user"),
+        (lambda login: Login(login.user_id, login.device_id, "syt_wrong"), "weir setup"),
+    ],
+)
+async def test_a_wrong_account_is_refused_and_says_what_to_do(
+    sign_up: SignUp, at: Open, wrong: Callable[[Login], Login], word: str
+) -> None:
+    link = at(wrong(await (await sign_up("focus")).whoami()), "f")
+    with pytest.raises(LinkFailed, match=word):
+        await link.start()
+    await link.close()
+
+
+async def test_signing_the_device_out_ends_the_link(sign_up: SignUp, at: Open) -> None:
+    focus = await sign_up("focus")
+    async with following(at(await focus.whoami(), "f")) as follower:
+        await follower.next()
+        await focus.request("POST", "/_matrix/client/v3/logout")
+        with pytest.raises(LinkFailed, match="signed the focus out"):
+            await follower.next()
+
+
+async def test_a_failing_homeserver_is_waited_for(
+    sign_up: SignUp, at: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alice, focus = await sign_up("alice"), await (await sign_up("focus")).whoami()
+    monkeypatch.setattr("signalling.account.FIRST_PAUSE", 0.05)
+    link = at(focus, "f")
+    async with following(link) as follower:
+        await follower.next()
+        there, link._server.base_url = link._server.base_url, "http://127.0.0.1:9"
+        await alice.send_to_device("m.x", {focus.user_id: {focus.device_id: {"n": 1}}})
+        assert (await follower.message()).content == {"n": 1}  # the poll that was under way
+        await until(lambda: link.faults["sync_failed"] >= 2)
+        await alice.send_to_device("m.x", {focus.user_id: {focus.device_id: {"n": 2}}})
+        link._server.base_url = there
+        assert (await follower.message()).content == {"n": 2}
+
+
+async def until(true: Callable[[], bool]) -> None:
+    while not true():  # noqa: ASYNC110  # the link's own pace: it has no event for a failure
+        await asyncio.sleep(0.02)
+
+
