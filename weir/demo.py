@@ -82,8 +82,13 @@ class Demo:
 
     async def _start_focus(self) -> None:
         self.http, self.metrics = free_port(HOST), free_port(HOST)
+        sections: dict[str, dict[str, Any]] = {
+            "media": {"addresses": [HOST]},
+            "http": {"port": self.http},
+            "metrics": {"port": self.metrics},
+        }
         self.account = await focus_account(
-            self.homeserver, self.options.data / "focus", self.session, self.http, self.metrics, self.tell
+            self.homeserver, self.options.data / "focus", self.session, sections, self.tell
         )
         self.tell("starting the focus")
         self.focus = Child(

@@ -1,18 +1,16 @@
-"""The demo's focus account and its configuration file.
+"""The demo's focus account, kept from one run to the next.
 
-The account is kept from one run to the next as long as the homeserver knows it. When it
-does not, or when the store is gone, a new account is made: an old device never gets new keys.
+It is kept as long as the homeserver knows its token and its store is there; otherwise a
+new account is made, since an old device never gets new keys.
 """
 
 from __future__ import annotations
 
-import json
-import os
 import secrets
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 
@@ -20,46 +18,25 @@ from signalling.matrix import Homeserver, Login, MatrixError
 from weir.config import load, read_token
 from weir.homeserver import LocalHomeserver
 from weir.keys import ConfigError
-
-
-@dataclass(frozen=True, slots=True)
-class FocusAccount:
-    """Who the focus is, and where its configuration lies."""
-
-    user: str
-    device: str
-    config: Path
+from weir.setup import Made, register, write
 
 
 async def focus_account(
     homeserver: LocalHomeserver,
     folder: Path,
     session: aiohttp.ClientSession,
-    http: int,
-    metrics: int,
+    more: dict[str, dict[str, Any]],
     tell: Callable[[str], None],
-) -> FocusAccount:
-    """Reuse or make the account, write its configuration with these ports. Raises `MatrixError`."""
-    config = folder / "weir.toml"
-    login = await kept(config, homeserver.base_url, session)
+) -> Made:
+    """Reuse or make the account, and write its configuration with these further sections. Raises `MatrixError`."""
+    login = await kept(folder / "weir.toml", homeserver.base_url, session)
     if login is None:
         tell("making an account for the focus")
         shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(parents=True)
         server = Homeserver(homeserver.base_url, None, session)
-        name = f"weir-{secrets.token_hex(3)}"
-        login = await server.register(
-            homeserver.registration_secret, name, secrets.token_urlsafe(24), device_name="Weir focus"
-        )
-        with os.fdopen(os.open(folder / "access-token", os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-            file.write(login.access_token)
-    config.write_text(
-        "# Written by `weir demo`; deploy/weir.toml is the reference.\n"
-        f"[matrix]\nhomeserver = {json.dumps(homeserver.base_url)}\nuser = {json.dumps(login.user_id)}\n"
-        f"device = {json.dumps(login.device_id)}\naccess_token_file = \"access-token\"\nstore = \"store\"\n\n"
-        f"[media]\naddresses = [\"127.0.0.1\"]\n\n[http]\nport = {http}\n\n[metrics]\nport = {metrics}\n"
-    )
-    return FocusAccount(login.user_id, login.device_id, config)
+        await register(server, homeserver.registration_secret, f"weir-{secrets.token_hex(3)}", folder)
+        login = await server.whoami()
+    return write(folder, homeserver.base_url, login, more)
 
 
 async def kept(config: Path, base_url: str, session: aiohttp.ClientSession) -> Login | None:

@@ -14,8 +14,7 @@ import aiohttp
 
 from signalling.matrix import Homeserver, Login, endpoint
 from weir.homeserver import LocalHomeserver
-
-CALL_STATE = ("org.matrix.msc3401.call", "org.matrix.msc3401.call.member")
+from weir.setup import CALL_STATE
 
 ANIMALS = ("Otter", "Heron", "Trout", "Beaver", "Kingfisher", "Dipper", "Salmon", "Newt", "Swan", "Dragonfly")
 "Who lives at a weir. The eleventh guest is Otter 2."
