@@ -145,8 +145,9 @@ async def check_room(server: Homeserver, focus: str, room: str) -> list[str]:
         found.append(f"{focus} is not in the room: invite it")
     levels = state.get(("m.room.power_levels", ""), {})
     default, special = number(levels.get("users_default"), 0), levels.get("events", {})
+    otherwise = number(levels.get("state_default"), 50)
     for type in CALL_STATE:
-        needed = number(special.get(type) if isinstance(special, dict) else None, number(levels.get("state_default"), 50))
+        needed = number(special.get(type) if isinstance(special, dict) else None, otherwise)
         if needed > default:
             found.append(
                 f"members (power level {default}) may not write {type} (needs {needed}): an admin sets its level in"
