@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 import secrets
 from dataclasses import dataclass, field
+from typing import Any
 
 import aiohttp
 
@@ -28,19 +29,19 @@ class Guests:
     session: aiohttp.ClientSession
     count: itertools.count[int] = field(default_factory=itertools.count)
 
-    async def signed_up(self, localpart: str, name: str) -> tuple[Homeserver, Login]:
+    async def signed_up(self, localpart: str, name: str, password: str) -> tuple[Homeserver, Login]:
         """A new account with a display name. Raises `MatrixError`."""
         server = Homeserver(self.homeserver.base_url, None, self.session)
         secret = self.homeserver.registration_secret
         login = await server.register(
-            secret, f"{localpart}-{secrets.token_hex(4)}", secrets.token_urlsafe(24), device_name="Weir demo"
+            secret, f"{localpart}-{secrets.token_hex(4)}", password, device_name="Weir demo"
         )
         await server.request("PUT", endpoint("profile", login.user_id, "displayname"), {"displayname": name})
         return server, login
 
     async def room(self, focus: str) -> str:
         """Make the demo's room with the focus invited, and return its id. Raises `MatrixError`."""
-        host, _ = await self.signed_up("host", "Host")
+        host, _ = await self.signed_up("host", "Host", secrets.token_urlsafe(24))
         return await host.create_room(
             name="Weir demo",
             preset="public_chat",
@@ -48,10 +49,18 @@ class Guests:
             power_level_content_override={"events": dict.fromkeys(CALL_STATE, 0)},
         )
 
-    async def visitor(self, room: str) -> Login:
-        """A new guest who is in the room. Raises `MatrixError`."""
-        number = next(self.count)
-        again, which = divmod(number, len(ANIMALS))
-        server, login = await self.signed_up("guest", ANIMALS[which] + (f" {again + 1}" if again else ""))
+    async def visitor(self, room: str) -> dict[str, Any]:
+        """A new guest who is in the room, as the page wants to know it. Raises `MatrixError`."""
+        again, which = divmod(next(self.count), len(ANIMALS))
+        name, password = ANIMALS[which] + (f" {again + 1}" if again else ""), secrets.token_urlsafe(24)
+        server, login = await self.signed_up("guest", name, password)
         await server.join(room)
-        return login
+        return {
+            "homeserver": self.homeserver.base_url,
+            "user_id": login.user_id,
+            "device_id": login.device_id,
+            "access_token": login.access_token,
+            "password": password,
+            "display_name": name,
+            "room_id": room,
+        }
