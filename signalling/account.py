@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import random
 import time
-from collections import Counter
+from collections import Counter, OrderedDict
 from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -18,47 +19,29 @@ from weakref import WeakValueDictionary
 
 import aiohttp
 
-from signalling.devices import Devices
-from signalling.link import Batch, Content, Gone, Invited, StateEvent, ToDevice, Unreachable
+from signalling.devices import Device, Devices
+from signalling.link import Batch, Content, Gone, Invited, StateEvent, Unreachable
 from signalling.matrix import Homeserver, MatrixError, endpoint
 from signalling.olm import Olm, Unopened
+from signalling.opening import DUMMY, ENCRYPTED, Opening
+from signalling.rooms import FILTER, Rooms
 from signalling.store import Store
 
 log = logging.getLogger(__name__)
 
-ENCRYPTED = "m.room.encrypted"
 POLL = 30_000
 "Milliseconds that the homeserver holds a sync without news."
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 10.0
-"Seconds before the sync is asked for again after a failure, doubled for each in a row."
+"Seconds before a failed sync is asked for again, doubled for each in a row; half of it is chance."
 
-STATE = [
-    "m.room.create",
-    "m.room.member",
-    "m.room.power_levels",
-    "m.room.server_acl",
-    "m.room.encryption",
-    "org.matrix.msc3401.call",
-    "org.matrix.msc3401.call.member",
-    "m.call",
-    "m.call.member",
-]
-REDACTION = "m.room.redaction"
+DUMMY_AGAIN = 3600.0
+"Seconds between two new sessions with a device whose messages could not be decrypted: more often mends nothing."
+MOST_MENDED = 10_000
+"Devices of which that is remembered."
 
-FILTER: dict[str, Any] = {
-    "presence": {"types": []},
-    "account_data": {"types": []},
-    "room": {
-        "account_data": {"types": []},
-        "ephemeral": {"types": []},
-        "state": {"types": STATE, "lazy_load_members": False},
-        # Changes of state come in the timeline; a redaction of state comes in no other way.
-        "timeline": {"types": [*STATE, REDACTION], "limit": 50},
-    },
-}
 
-SECRETS = ("m.room_key", "m.forwarded_room_key", "m.room_key.", "m.room_key_request", "m.secret.", "m.dummy")
-"Opened or not, these are of no use to a focus and are dropped unread."
+Synced = tuple[tuple[StateEvent | Invited | Gone, ...], Mapping[str, Any]]
+"What a sync said of rooms, and all of its answer."
 
 
 class LinkFailed(Exception):
@@ -77,6 +60,7 @@ class MatrixLink:
         store: Path,
         *,
         clock: Callable[[], float] = time.monotonic,
+        chance: Callable[[], float] = random.random,
     ) -> None:
         self.faults: Counter[str] = Counter()
         "To-device messages that were not handed on, by why."
@@ -84,11 +68,16 @@ class MatrixLink:
         "When the homeserver last answered a sync, by `clock`."
         self._where = (base_url, access_token)
         self._user, self._device = user, device
-        self._clock = clock
+        self._clock, self._chance = clock, chance
         self.memory = Store(store)
         self._olm = Olm(user, device, self.memory)
         self._session: aiohttp.ClientSession | None = None
         self._beginning: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        self._held = 0
+        "One-time keys of ours at the homeserver."
+        self._opening: Opening | None = None
+        self._mended: OrderedDict[str, float] = OrderedDict()
+        self._mending: set[asyncio.Task[None]] = set()
 
     @property
     def user(self) -> str:
@@ -106,6 +95,8 @@ class MatrixLink:
         base_url, token = self._where
         self._server = Homeserver(base_url, token, self._session)
         self._devices = Devices(self._server, self._clock)
+        self._opening = Opening(self._devices, self._olm, self.faults, self._mend)
+        self._rooms = Rooms(self._server, self._user, self.faults)
         pause = FIRST_PAUSE
         while True:
             try:
@@ -118,8 +109,11 @@ class MatrixLink:
                 if not error.passing:
                     raise LinkFailed(f"the homeserver refuses: {error}") from error
                 log.warning("the homeserver is away", extra={"again_in": pause})
-            await asyncio.sleep(pause)
+            await asyncio.sleep(self._spread(pause))
             pause = min(2 * pause, LONGEST_PAUSE)
+
+    def _spread(self, pause: float) -> float:
+        return pause * (0.5 + 0.5 * self._chance())
 
     async def _check(self) -> None:
         who = await self._server.whoami()
@@ -133,22 +127,40 @@ class MatrixLink:
         if there is not None and there.get("keys") != self._olm.device_keys()["keys"]:
             # Others have sessions with the old keys; a device never changes its keys.
             raise LinkFailed("the store is lost: the device has other keys. Run `weir setup --new-device`")
-        counts = await self._server.request("POST", endpoint("keys", "upload"), {})
-        self._held = dict(counts.get("one_time_key_counts", {}))
-        await self._publish(None if there is not None else {})
+        self._hold(await self._server.request("POST", endpoint("keys", "upload"), {}), "one_time_key_counts")
+        # Whether the fallback key is unused, the first sync tells; a device that is new there has none.
+        await self._publish(fallback_unused=there is not None)
 
-    async def _publish(self, unused_fallback: object) -> None:
-        """Fill up our keys at the homeserver. None: whether a fallback key is unused is not known yet."""
-        held = self._held.get("signed_curve25519", 0)
-        fallback = unused_fallback is None or (isinstance(unused_fallback, list) and bool(unused_fallback))
-        body = self._olm.upload(held if isinstance(held, int) else 0, fallback)
-        if body is not None:
+    def _hold(self, answer: Mapping[str, Any], name: str) -> None:
+        match answer.get(name):
+            case {"signed_curve25519": int(count)}:
+                self._held = count
+            case {}:
+                self._held = 0  # left out: no change
+
+    async def _publish(self, *, fallback_unused: bool) -> None:
+        body = self._olm.upload(self._held, fallback_unused)
+        if body is None:
+            return
+        try:
             answer = await self._server.request("POST", endpoint("keys", "upload"), body)
+        except MatrixError as error:
+            if error.status != 400:
+                raise
+            # Key ids that are taken, by a store that was wound back: these are given up, the next have other ids.
+            self.faults["keys_refused"] += 1
             self._olm.uploaded()
-            self._held = dict(answer.get("one_time_key_counts", {}))
+            return
+        self._olm.uploaded()
+        self._hold(answer, "one_time_key_counts")
 
     async def close(self) -> None:
         """Close the connection and the store."""
+        if self._opening is not None:
+            await self._opening.close()
+        for task in self._mending:
+            task.cancel()
+        await asyncio.gather(*self._mending, return_exceptions=True)
         self._olm.flush()
         if self._session is not None:
             await self._session.close()
@@ -157,107 +169,95 @@ class MatrixLink:
     # In.
 
     async def batches(self) -> AsyncIterator[Batch]:
-        """Yield what each sync brings. Raises `LinkFailed` when the account is signed out."""
-        since, first = self.memory.since, True
-        pause = FIRST_PAUSE
-        while True:
-            try:
-                answer = await self._server.sync(since, self._filter, 0 if first else POLL, full_state=first)
-                self.synced = self._clock()
-                batch = await self._batch(answer, first)
-            except MatrixError as error:
-                if error.signed_out:
-                    raise LinkFailed("the homeserver has signed the focus out: run `weir setup`") from error
-                self.faults["sync_failed"] += 1
-                log.warning("the sync failed", extra={"status": error.status, "again_in": pause})
-                await asyncio.sleep(pause)
-                pause = min(2 * pause, LONGEST_PAUSE)
-                continue
-            if batch.rooms or batch.messages or first:
-                yield batch
-            # Handled: what it changed and where we are now go to disk together with nothing in between.
-            first, pause = False, FIRST_PAUSE
-            self._olm.flush()
-            since = str(answer["next_batch"])
-            self.memory.since = since
-            await self._keep_published(answer)
+        """Yield what each sync brings, and what could be opened only later. Raises `LinkFailed` when signed out."""
+        assert self._opening is not None, "start comes first"
+        opening = self._opening
+        syncing: asyncio.Task[Synced] | None = None
+        since, first, pause = self.memory.since, True, FIRST_PAUSE
+        try:
+            while True:
+                if syncing is None:
+                    syncing = asyncio.create_task(self._sync(since, first))
+                await first_of(syncing, opening.news)
+                if not syncing.done():
+                    yield Batch((), tuple(opening.drain()), False)
+                    self._olm.flush()
+                    continue
+                try:
+                    rooms, answer = syncing.result()
+                except MatrixError as error:
+                    syncing = None
+                    since, first = self._failed(error, since, first)
+                    await asyncio.sleep(self._spread(pause))
+                    pause = min(2 * pause, LONGEST_PAUSE)
+                    continue
+                syncing, pause = None, FIRST_PAUSE
+                for event in answer.get("to_device", {}).get("events", []):
+                    opening.take(event)
+                batch = Batch(rooms, tuple(opening.drain()), first)
+                if batch.rooms or batch.messages or first:
+                    yield batch
+                # Handled. Ratchets first: a crash between the two costs a message that comes again and cannot be
+                # opened twice, not one that was never seen.
+                self._olm.flush()
+                since, first = str(answer["next_batch"]), False
+                self.memory.since = since
+                await self._keep_published(answer)
+        finally:
+            if syncing is not None:
+                syncing.cancel()
+                await asyncio.gather(syncing, return_exceptions=True)
+
+    async def _sync(self, since: str | None, first: bool) -> Synced:
+        # The first asks for all state, with what waited. It is answered at once whatever the time-out says; but
+        # Synapse answers a first sync out of a cache for two minutes if every parameter is the same.
+        wait = int(1000 * self._chance()) if first else POLL
+        answer = await self._server.sync(since, self._filter, wait, full_state=first)
+        self.synced = self._clock()
+        lists = answer.get("device_lists", {})
+        self._devices.changed(lists.get("changed", []))
+        self._devices.gone(lists.get("left", []))
+        return await self._rooms.read(answer, first), answer
+
+    def _failed(self, error: MatrixError, since: str | None, first: bool) -> tuple[str | None, bool]:
+        """From where to go on."""
+        if error.signed_out:
+            raise LinkFailed("the homeserver has signed the focus out: run `weir setup`") from error
+        log.warning("the sync failed", extra={"status": error.status})
+        self.faults["sync_failed"] += 1
+        if error.status == 400 and since is not None:
+            # The homeserver does not know the place (its database was restored, say): begin anew.
+            return None, True
+        return since, first
 
     async def _keep_published(self, answer: Mapping[str, Any]) -> None:
-        self._held = dict(answer.get("device_one_time_keys_count", {}))
+        self._hold(answer, "device_one_time_keys_count")
+        unused = answer.get("device_unused_fallback_key_types")
         try:
-            await self._publish(answer.get("device_unused_fallback_key_types"))
+            # Left out by homeservers that have no fallback keys.
+            await self._publish(fallback_unused=unused is None or "signed_curve25519" in unused)
         except MatrixError:
             self.faults["upload_failed"] += 1  # the next sync asks again
 
-    async def _batch(self, answer: Mapping[str, Any], first: bool) -> Batch:
-        self._devices.changed(answer.get("device_lists", {}).get("changed", []))
-        rooms = answer.get("rooms", {})
-        events: list[StateEvent | Invited | Gone] = []
-        for room, part in rooms.get("join", {}).items():
-            events += await self._state(room, part)
-        for room, part in rooms.get("invite", {}).items():
-            sender = self._inviter(part)
-            if sender is not None:
-                events.append(Invited(room, sender))
-        events += [Gone(room) for room in rooms.get("leave", {})]
-        messages = [await self._message(event) for event in answer.get("to_device", {}).get("events", [])]
-        return Batch(tuple(events), tuple(message for message in messages if message is not None), first)
+    def _mend(self, device: Device) -> None:
+        """Something of this device could not be decrypted: begin a new session and make it known."""
+        now, last = self._clock(), self._mended.get(device.curve25519)
+        if last is not None and now - last < DUMMY_AGAIN:
+            return
+        self._mended[device.curve25519] = now
+        self._mended.move_to_end(device.curve25519)
+        while len(self._mended) > MOST_MENDED:
+            self._mended.popitem(last=False)
+        task = asyncio.get_running_loop().create_task(self._begin_anew(device))
+        self._mending.add(task)
+        task.add_done_callback(self._mending.discard)
 
-    async def _state(self, room: str, part: Mapping[str, Any]) -> list[StateEvent]:
-        raw = [*part.get("state", {}).get("events", []), *part.get("timeline", {}).get("events", [])]
-        found: list[StateEvent] = []
-        for event in raw:
-            if event.get("type") == REDACTION:
-                event = await self._redacted(room, event)
-            read = state_event(room, event)
-            if read is not None:
-                found.append(read)
-        return found
-
-    async def _redacted(self, room: str, event: Mapping[str, Any]) -> Mapping[str, Any]:
-        """What a piece of state is after a redaction, an empty mapping if it was no state of ours."""
-        target = event.get("redacts") or event.get("content", {}).get("redacts")
+    async def _begin_anew(self, device: Device) -> None:
         try:
-            old = await self._server.event(room, str(target))
-            if old.get("type") not in STATE or "state_key" not in old:
-                return {}
-            return {**old, "content": await self._server.get_state(room, old["type"], old["state_key"])}
-        except MatrixError:
-            return {}
-
-    def _inviter(self, part: Mapping[str, Any]) -> str | None:
-        for event in part.get("invite_state", {}).get("events", []):
-            if event.get("type") == "m.room.member" and event.get("state_key") == self._user:
-                return str(event.get("sender"))
-        return None
-
-    async def _message(self, event: Any) -> ToDevice | None:
-        """One to-device event, opened; None if there is nothing to act on."""
-        try:
-            type, sender, content = event["type"], event["sender"], event["content"]
-        except (KeyError, TypeError):
-            self.faults["malformed"] += 1
-            return None
-        if not (isinstance(type, str) and isinstance(sender, str) and isinstance(content, dict)):
-            self.faults["malformed"] += 1
-            return None
-        device = None
-        if type == ENCRYPTED:
-            key = content.get("sender_key")
-            known = await self._devices.by_key(sender, key) if isinstance(key, str) else None
-            if known is None:
-                self.faults["unknown_device"] += 1
-                return None
-            try:
-                type, content = self._olm.open(known, content)
-            except Unopened as fault:
-                self.faults[str(fault)] += 1
-                return None
-            device = known.id
-        if type.startswith(SECRETS):
-            self.faults["room_key_dropped"] += 1
-            return None
-        return ToDevice(sender, type, content, device)
+            content = await self._sealed(device, DUMMY, {}, anew=True)
+            await self._server.send_to_device(ENCRYPTED, {device.user: {device.id: content}})
+        except (MatrixError, Unopened, Unreachable):
+            self.faults["session_not_mended"] += 1
 
     # Out.
 
@@ -265,19 +265,19 @@ class MatrixLink:
         """Send one to-device message, by Olm if asked. Raises `Unreachable`."""
         try:
             if encrypted:
-                type, content = ENCRYPTED, await self._sealed(user, device, type, content)
+                to = await self._devices.by_id(user, device)
+                if to is None:
+                    raise Unreachable("the device has no keys")
+                type, content = ENCRYPTED, await self._sealed(to, type, content)
             await self._server.send_to_device(type, {user: {device: content}})
         except (MatrixError, Unopened) as error:
             raise Unreachable(str(error)) from error
 
-    async def _sealed(self, user: str, device: str, type: str, content: Content) -> dict[str, Any]:
-        to = await self._devices.by_id(user, device)
-        if to is None:
-            raise Unreachable("the device has no keys")
+    async def _sealed(self, to: Device, type: str, content: Content, *, anew: bool = False) -> dict[str, Any]:
         # One at a time for a device, or each of several first messages would spend a one-time key.
         lock = self._beginning.setdefault(to.curve25519, asyncio.Lock())
         async with lock:
-            if not self._olm.has_session(to):
+            if anew or not self._olm.has_session(to):
                 key = await self._devices.one_time_key(to)
                 if key is None:
                     raise Unreachable("the device has no one-time key")
@@ -293,10 +293,13 @@ class MatrixLink:
         await self._server.leave(room)
 
 
-def state_event(room: str, event: Mapping[str, Any]) -> StateEvent | None:
-    """One raw event as state, None if it is none."""
-    key, type, sender = event.get("state_key"), event.get("type"), event.get("sender")
-    content, sent = event.get("content"), event.get("origin_server_ts")
-    if not (isinstance(key, str) and isinstance(type, str) and isinstance(sender, str) and isinstance(content, dict)):
-        return None
-    return StateEvent(room, type, key, sender, content, sent if isinstance(sent, int) else 0)
+
+async def first_of(task: asyncio.Task[Any], event: asyncio.Event) -> None:
+    """Wait until the task is done or the event is set."""
+    if event.is_set():
+        return
+    setting = asyncio.create_task(event.wait())
+    try:
+        await asyncio.wait({task, setting}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        setting.cancel()

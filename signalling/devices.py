@@ -80,7 +80,23 @@ class Devices:
 
     def changed(self, users: Iterable[str]) -> None:
         """These users' lists changed."""
-        self._stale.update(user for user in users if user in self._known)
+        for user in users:
+            self._asked.pop(user, None)
+            if user in self._known:
+                self._stale.add(user)
+
+    def gone(self, users: Iterable[str]) -> None:
+        """We share no room with these users any more, so nobody will tell of a change."""
+        for user in users:
+            self._known.pop(user, None)
+            self._asked.pop(user, None)
+            self._stale.discard(user)
+
+    def at_hand(self, user: str, curve25519: str) -> Device | None:
+        """The user's device with this identity key, if that can be said without asking."""
+        if user in self._stale:
+            return None
+        return next((device for device in self._known.get(user, ()) if device.curve25519 == curve25519), None)
 
     async def by_key(self, user: str, curve25519: str) -> Device | None:
         """The user's device with this identity key."""
@@ -95,7 +111,7 @@ class Devices:
         if found is not None and user not in self._stale:
             return found
         asked = self._asked.get(user)
-        if asked is None or user in self._stale or self._clock() - asked >= AGAIN_AFTER:
+        if asked is None or self._clock() - asked >= AGAIN_AFTER:
             await self._ask(user)
             found = next(filter(fits, self._known.get(user, ())), None)
         return found
@@ -103,17 +119,23 @@ class Devices:
     async def _ask(self, user: str) -> None:
         self._asked[user] = self._clock()
         self._asked.move_to_end(user)
+        stale = user in self._stale
+        # Taken back before we ask: a change that is told meanwhile may not be in the answer.
+        self._stale.discard(user)
         body = {"device_keys": {user: []}, "timeout": WAIT_FOR_OTHERS}
+        raw = None
         try:
             answer = await self._server.request("POST", endpoint("keys", "query"), body, tries=2)
+            raw = answer.get("device_keys", {}).get(user)
         except MatrixError:
-            return  # what we knew still serves
-        raw = answer.get("device_keys", {}).get(user)
-        if isinstance(raw, dict):
+            pass
+        if not isinstance(raw, dict):
+            if stale:
+                self._stale.add(user)  # what we knew serves until the user's homeserver answers
+        else:
             read = (read_device(user, id, keys) for id, keys in list(raw.items())[:MOST_DEVICES])
             self._known[user] = tuple(device for device in read if device is not None)
             self._known.move_to_end(user)
-            self._stale.discard(user)
         for kept in (self._known, self._asked):
             while len(kept) > MOST_USERS:
                 self._stale.discard(kept.popitem(last=False)[0])

@@ -264,6 +264,10 @@ class Homeserver:
         """The content of one piece of room state. Raises `MatrixError` 404 when it was never set."""
         return await self.request("GET", endpoint("rooms", room, "state", type, key))
 
+    async def state_event(self, room: str, type: str, key: str) -> dict[str, Any]:
+        """One piece of room state as a whole event, where the homeserver gives that (Synapse); else its content."""
+        return await self.request("GET", endpoint("rooms", room, "state", type, key), query={"format": "event"})
+
     async def put_state(self, room: str, type: str, key: str, content: Content) -> str:
         """Set one piece of room state; returns the event id."""
         return str((await self.request("PUT", endpoint("rooms", room, "state", type, key), content))["event_id"])

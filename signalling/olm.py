@@ -23,12 +23,18 @@ ONE_TIME_KEYS = 50
 "Kept on the homeserver. Each new caller takes one; the fallback key serves when they run out."
 SESSIONS_EACH = 5
 "Sessions kept with one device; clients make a new one now and then and use the newest."
+UNDECRYPTABLE = "undecryptable"
 MOST_TEXT = 256 * 1024
 "Characters of one encrypted body. Synapse takes no to-device message beyond 64 KiB."
 
 
 class Unopened(Exception):
     """An encrypted message is not acted on. The text is a metric label."""
+
+    @property
+    def wedged(self) -> bool:
+        """The sender's sessions and ours do not fit each other: a new one may mend it."""
+        return str(self) == UNDECRYPTABLE
 
 
 class Olm:
@@ -122,9 +128,12 @@ class Olm:
         kind, body = self._to_us(device, content)
         try:
             plaintext = self._decrypted(device.curve25519, kind, body)
+        except ValueError:
+            raise Unopened(UNDECRYPTABLE) from None
+        try:
             payload = json.loads(plaintext)
         except (ValueError, RecursionError):
-            raise Unopened("undecryptable") from None
+            raise Unopened("malformed") from None
         return self._checked(device, payload)
 
     def _to_us(self, device: Device, content: Content) -> tuple[int, str]:
