@@ -113,7 +113,8 @@ async def frame_rate(seen: Window, seconds: float) -> float:
     await asyncio.sleep(seconds)
     after = await remote_video(seen)
     assert before is not None and after is not None, "the picture flowed when this was called"
-    return round((after["frames"] - before["frames"]) / ((after["at"] - before["at"]) / 1000), 1)
+    frames, milliseconds = float(after["frames"] - before["frames"]), float(after["at"] - before["at"])
+    return round(1000 * frames / milliseconds, 1)
 
 
 def main() -> int:
