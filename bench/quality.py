@@ -68,7 +68,7 @@ async def direct(seconds: float) -> dict[str, float]:
 
 async def through_focus(stand: Stage, to_device: str, seconds: float) -> dict[str, float]:
     """The same through the focus and the shipped page; the receiver's own camera is off."""
-    url = f"{stand.page}?to_device={to_device}"
+    url = stand.page.replace("#", f"?to_device={to_device}#", 1)
     async with window(url, 640, 480) as _, window(url, 1700, 1000) as receiver:
         await until(lambda: receiver.inbound("video"), 30, "any picture")
         await receiver.page.keyboard.press("v")

@@ -26,7 +26,7 @@ READ_TILES = """
 async () => {
   const owner = new Map();
   for (const tile of document.querySelectorAll('[data-user]')) {
-    if (tile.dataset.own === 'true') continue;
+    if (tile.dataset.self === 'true') continue;
     for (const element of tile.querySelectorAll('video, audio')) {
       for (const track of element.srcObject ? element.srcObject.getTracks() : []) {
         owner.set(track.id, tile.dataset.user);

@@ -17,13 +17,17 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import aiohttp
+from aiohttp import web
 
 from weir.children import Child
 from weir.focus_account import focus_account
 from weir.guests import Guests
 from weir.homeserver import LocalHomeserver, free_port
+from weir.listening import listening
+from widget import web as page
 
 HOST = "127.0.0.1"
 
@@ -158,7 +162,26 @@ class Demo:
             await asyncio.sleep(LOOK_AGAIN)
 
     async def _serve_page(self) -> None:
-        raise NotImplementedError
+        async def visit(_: web.Request) -> web.Response:
+            return web.json_response(await self.guests.visitor(self.room))
+
+        app = web.Application()
+        app.add_routes([web.post("/demo/account", visit), *page.routes(self._page_config)])
+        try:
+            door = listening("localhost", self.options.port, app)
+            port = await self.stack.enter_async_context(door)
+        except OSError as error:
+            raise DemoFailed(f"port {self.options.port} is not free ({error.strerror}): choose with --port") from None
+        # localhost and not an address: browsers give a camera to it without TLS.
+        self.page = f"http://localhost:{port}/#/call/{quote(self.room, safe='')}?demo=1"
+
+    def _page_config(self) -> dict[str, Any]:
+        return {
+            "homeserver": self.homeserver.base_url,
+            "focus": {"user_id": self.account.user, "device_id": self.account.device},
+            "room": self.room,
+            "demo": True,
+        }
 
     async def participants_report(self) -> dict[str, Any]:
         """Have the participants leave, and return what they report. Raises `DemoFailed`."""

@@ -11,8 +11,8 @@ import contextlib
 import logging
 import signal
 import time
-from collections.abc import AsyncIterator, Coroutine
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import Coroutine
+from contextlib import AsyncExitStack
 from typing import Any
 
 from aiohttp import web
@@ -24,9 +24,11 @@ from signalling.account import LinkFailed, MatrixLink
 from signalling.agent import Agent
 from weir import health
 from weir.config import Config
+from weir.listening import listening
 from weir.metrics import Figures, Page
 from weir.notify import notify, watchdog_period
 from weir.pulse import Pulse
+from widget import web as page
 
 log = logging.getLogger(__name__)
 
@@ -143,8 +145,13 @@ async def watchdog() -> None:
 
 def front(focus: Focus) -> web.Application:
     """What [http] serves: health, and the page."""
+    config = focus.config
+    told = {
+        "homeserver": config.http.homeserver or config.matrix.homeserver,
+        "focus": {"user_id": config.matrix.user, "device_id": config.matrix.device},
+    }
     app = web.Application()
-    app.add_routes(health.routes(focus.health))
+    app.add_routes([*health.routes(focus.health), *page.routes(lambda: told)])
     return app
 
 
@@ -157,16 +164,3 @@ def back(focus: Focus) -> web.Application:
     app = web.Application()
     app.add_routes([web.get("/metrics", metrics), *health.routes(focus.health)])
     return app
-
-
-@asynccontextmanager
-async def listening(host: str, port: int, app: web.Application) -> AsyncIterator[int]:
-    """Serve an application and yield the port it listens on."""
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
-    await runner.setup()
-    try:
-        await web.TCPSite(runner, host, port).start()
-        address: tuple[Any, ...] = runner.addresses[0]
-        yield int(address[1])
-    finally:
-        await runner.cleanup()

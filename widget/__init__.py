@@ -1,0 +1,1 @@
+"""The page that people call with, and serving it."""
