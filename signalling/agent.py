@@ -11,7 +11,6 @@ import asyncio
 import logging
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from focus.faults import PeerFault
 from focus.switchboard import Switchboard
@@ -35,7 +34,7 @@ from focus.vocabulary import (
 )
 from signalling import admission, events, metadata
 from signalling.admission import Caller
-from signalling.door import Door
+from signalling.door import Door, Knock
 from signalling.leg import Leg, Move
 from signalling.limits import SignallingLimits
 from signalling.link import Batch, Gone, Invited, Link, Memory, StateEvent, ToDevice
@@ -49,16 +48,6 @@ log = logging.getLogger(__name__)
 
 LOOK = 0.25
 "Seconds between looks at what waits."
-
-
-@dataclass(frozen=True, slots=True)
-class Knock:
-    """An invite, with what is known of its sender."""
-
-    caller: Caller
-    call: str
-    invite: events.Invite
-    since: float
 
 
 class Agent:

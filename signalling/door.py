@@ -6,11 +6,25 @@ Bounded memory whatever strangers do. Time comes from the caller.
 from __future__ import annotations
 
 from collections import OrderedDict
+from dataclasses import dataclass
 
 from focus.switchboard import Bucket
+from signalling.admission import Caller
+from signalling.events import Invite
 from signalling.limits import SignallingLimits
 
 MOST_USERS = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Knock:
+    """An invite, with what is known of its sender."""
+
+    caller: Caller
+    call: str
+    invite: Invite
+    since: float
+    "Monotonic seconds."
 
 
 class Door:
