@@ -53,7 +53,13 @@ CALL: tuple[Row, ...] = (
         None,
         TESTS,
     ),
-    Row(3, "olm", "encrypted invite, encrypted answer, also after a restart; 0 of 5 forgeries; no Megolm", None, TESTS),
+    Row(
+        3,
+        "olm",
+        "encrypted invite, encrypted answer, also after a restart; 0 of 5 forgeries; no Megolm",
+        ".venv/bin/python -m pytest -q tests/interop/test_olm_client.py tests/matrix/test_olm.py",
+        TESTS,
+    ),
     Row(
         3,
         "admission",
