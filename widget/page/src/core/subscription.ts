@@ -1,0 +1,80 @@
+/**
+ * What we ask the focus to send: all sound, and the pictures that are seen, in the size seen.
+ *
+ * Pure. The message is the whole picture each time, so sending it twice changes nothing
+ * (MSC3898 track subscription: delta semantics, subscribe again to change a size).
+ */
+import type { Size, StreamInfo } from "./vocabulary";
+
+export interface Want {
+  readonly stream_id: string;
+  readonly track_id: string;
+  readonly width?: number;
+  readonly height?: number;
+}
+
+export interface Subscription {
+  readonly subscribe: readonly Want[];
+  readonly unsubscribe: readonly Want[];
+}
+
+/** Milliseconds that layout may move before we tell the focus; growing and appearing go at once. */
+export const DEBOUNCE = 150;
+
+/** Nobody sees more pixels than these; a larger wish only costs bandwidth. */
+const MOST: Size = { width: 1920, height: 1080 };
+const MOST_DENSITY = 2;
+/** Sizes are rounded up to this many pixels, so that dragging a window edge is not a message a pixel. */
+const STEP = 16;
+
+/** A tile's size in CSS pixels to the size that we ask for. */
+export function wantedSize(css: Size, density: number): Size {
+  const scale = Math.min(Math.max(density, 1), MOST_DENSITY);
+  const width = Math.ceil((css.width * scale) / STEP) * STEP;
+  const height = Math.ceil((css.height * scale) / STEP) * STEP;
+  const fit = Math.min(1, MOST.width / width, MOST.height / height);
+  return { width: Math.round(width * fit), height: Math.round(height * fit) };
+}
+
+/** Everything wanted now. `shown`: the size of each visible picture, by stream id. */
+export function wants(streams: readonly StreamInfo[], shown: ReadonlyMap<string, Size>): Want[] {
+  return streams.flatMap((stream) =>
+    stream.tracks.flatMap((track): Want[] => {
+      const name = { stream_id: stream.id, track_id: track.id };
+      if (track.kind === "audio") return [name];
+      const size = shown.get(stream.id);
+      return size && size.width > 0 && size.height > 0 ? [{ ...name, ...size }] : [];
+    }),
+  );
+}
+
+/** The message that moves the focus from what was told last to what is wanted; `undefined` when nothing moves. */
+export function change(told: readonly Want[], wanted: readonly Want[], streams: readonly StreamInfo[]): Subscription | undefined {
+  const before = new Map(told.map((want) => [key(want), want]));
+  const after = new Map(wanted.map((want) => [key(want), want]));
+  const published = new Set(streams.flatMap((s) => s.tracks.map((t) => key({ stream_id: s.id, track_id: t.id }))));
+  const dropped = told.filter((want) => !after.has(key(want)) && published.has(key(want)));
+  const moved = wanted.some((want) => !sameSize(before.get(key(want)), want));
+  if (!moved && dropped.length === 0) return undefined;
+  return {
+    subscribe: wanted,
+    unsubscribe: dropped.map(({ stream_id, track_id }) => ({ stream_id, track_id })),
+  };
+}
+
+/** Whether a person would notice waiting: something appears or grows. */
+export function isUrgent(told: readonly Want[], wanted: readonly Want[]): boolean {
+  const before = new Map(told.map((want) => [key(want), want]));
+  return wanted.some((want) => {
+    const old = before.get(key(want));
+    return !old || (want.width ?? 0) > (old.width ?? 0) * 1.2;
+  });
+}
+
+function key(want: Want): string {
+  return `${want.stream_id}\n${want.track_id}`;
+}
+
+function sameSize(a: Want | undefined, b: Want): boolean {
+  return a !== undefined && a.width === b.width && a.height === b.height;
+}
