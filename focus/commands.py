@@ -186,7 +186,7 @@ Command = Open | Restart | Close | Expect | Forget | Route | Unroute | SetLayer 
 
 @dataclass(frozen=True, slots=True)
 class Reachable:
-    """Where a peer can reach us. Comes once per `Open`."""
+    """Where a peer can reach us. Comes once per `Open`, and once more per `Restart`."""
 
     peer: PeerId
     candidates: tuple[Candidate, ...]

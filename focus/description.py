@@ -30,10 +30,17 @@ assert set(URIS.values()) == {field.name for field in fields(Extensions)}
 
 CODECS = {Kind.AUDIO: ("opus", 48000), Kind.VIDEO: ("vp8", 90000)}
 "The one format of each kind that this version carries."
-STRONG = ("sha-256", "sha-384", "sha-512")
+FEEDBACK = {
+    Kind.AUDIO: ("transport-cc",),
+    Kind.VIDEO: ("transport-cc", "goog-remb", "ccm fir", "nack", "nack pli"),
+}
+"RTCP feedback that we understand (RFC 4585 §4.2), in the order of a browser."
+STRONG = {"sha-256": 32, "sha-384": 48, "sha-512": 64}
+"Certificate hashes that are good enough (RFC 8122 §5), and their length in bytes."
 SENDING = ("sendrecv", "sendonly")
 RECEIVING = ("sendrecv", "recvonly")
 NAME = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789")
+HEX = frozenset("0123456789ABCDEF")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +53,10 @@ class Line:
     protocol: str
     formats: tuple[str, ...]
     refused: bool
-    "Port 0 outside a bundle, or nothing in it that we can carry."
+    "Port 0, or nothing in it that we can carry."
     direction: str
     msid: tuple[str, str] | None
-    "Stream and track id."
+    "Stream and track id; the track's is empty when only the stream was named (RFC 8830 §2)."
     codecs: tuple[Codec, ...]
     fmtp: tuple[str, ...]
     "Format parameters of the accepted payload types, as `pt params`."
@@ -58,8 +65,13 @@ class Line:
     rids: tuple[Rid, ...]
     "Simulcast layers that the peer sends, in order."
     ssrcs: tuple[int, ...]
+    feedback: tuple[str, ...] = ()
+    "RTCP feedback that both sides understand."
+    reduced: bool = False
+    "Reduced-size RTCP (RFC 5506)."
     sctp_port: int | None = None
     max_message: int = 65536
+    "Bytes of one data channel message that the peer takes (RFC 8841 §6)."
 
     @property
     def kind(self) -> Kind | None:
@@ -90,6 +102,8 @@ class Remote:
     fingerprints: tuple[tuple[str, str], ...]
     mixed: bool
     "Both header extension forms may be mixed (RFC 8285 §4.1.2)."
+    setup: str
+    "Who opens DTLS, in the peer's words (RFC 8842 §5)."
     lines: tuple[Line, ...]
 
 
@@ -105,24 +119,34 @@ def read(session: Session, most_lines: int) -> Remote:
         _ice(transport.value("ice-ufrag") or session.head.value("ice-ufrag"), 4),
         _ice(transport.value("ice-pwd") or session.head.value("ice-pwd"), 22),
     )
-    prints = tuple(
-        (name.lower(), digest.strip().upper())
-        for name, _, digest in (
-            value.partition(" ") for value in transport.values("fingerprint") or session.head.values("fingerprint")
-        )
-        if name.lower() in STRONG
-    )
+    prints = _fingerprints(transport.values("fingerprint") or session.head.values("fingerprint"))
     if not prints:
         raise PeerFault("sdp_no_fingerprint")
     lines = tuple(_line(section, session.head) for section in session.sections)
     mids = [line.mid for line in lines]
     if len(set(mids)) != len(mids):
         raise PeerFault("sdp_mid_twice")
-    bundled = {mid for group in session.head.values("group") if group.startswith("BUNDLE") for mid in group.split()[1:]}
-    for line in lines:
-        if not line.refused and line.mid not in bundled:
-            raise PeerFault("sdp_not_bundled")
-    return Remote(credentials, prints[:4], session.head.flag("extmap-allow-mixed"), lines)
+    groups = (group.split(" ") for group in session.head.values("group"))
+    bundled = next((set(words[1:]) for words in groups if words[0] == "BUNDLE"), set())
+    # One transport for everything, so a line outside the first bundle has none.
+    if any(not line.refused and line.mid not in bundled for line in lines):
+        raise PeerFault("sdp_not_bundled")
+    if all(line.refused for line in lines):
+        raise PeerFault("sdp_nothing_to_carry")
+    setup = transport.value("setup") or session.head.value("setup") or "actpass"
+    return Remote(credentials, prints, session.head.flag("extmap-allow-mixed"), setup, lines)
+
+
+def _fingerprints(values: list[str]) -> tuple[tuple[str, str], ...]:
+    """The first few certificate fingerprints of a good hash."""
+    found = []
+    for value in values:
+        name, _, digest = value.partition(" ")
+        parts = digest.strip().upper().split(":")
+        strong = len(parts) == STRONG.get(name.lower())
+        if strong and all(len(part) == 2 and HEX.issuperset(part) for part in parts):
+            found.append((name.lower(), ":".join(parts)))
+    return tuple(found[:4])
 
 
 def _ice(value: str | None, least: int) -> str:
@@ -148,7 +172,8 @@ def _line(section: Section, head: Section) -> Line:
         largest = _number(section.value("max-message-size") or "65536", 0, 1 << 40) or 262144
         return Line(
             mid, media, protocol, formats, refused or not known, direction, None, (), (), (), (), (),
-            _number(sctp, 1, 65535) if sctp and known and not refused else None, min(largest, 262144),
+            sctp_port=_number(sctp or "5000", 1, 65535) if known and not refused else None,
+            max_message=min(largest, 262144),
         )
     if media not in ("audio", "video"):
         return Line(mid, media, protocol, formats, True, direction, None, (), (), (), (), ())
@@ -158,8 +183,17 @@ def _line(section: Section, head: Section) -> Line:
     extmap = _extmap(section)
     return Line(
         mid, media, protocol, formats, refused or not codecs, direction, _msid(section), codecs, fmtp, extmap,
-        _rids(section), _ssrcs(section),
+        _rids(section), _ssrcs(section), _feedback(Kind(media), section, codecs), section.flag("rtcp-rsize"),
     )
+
+
+def _feedback(kind: Kind, section: Section, codecs: tuple[Codec, ...]) -> tuple[str, ...]:
+    offered = set()
+    for value in section.values("rtcp-fb"):
+        pt, _, what = value.partition(" ")
+        if codecs and pt in ("*", str(codecs[0].pt)):
+            offered.add(what)
+    return tuple(what for what in FEEDBACK[kind] if what in offered)
 
 
 def _number(text: str, low: int, high: int) -> int:
@@ -210,7 +244,8 @@ def _msid(section: Section) -> tuple[str, str] | None:
     if value is None:
         return None
     stream, _, track = value.partition(" ")
-    if not 0 < len(stream) <= 255 or not 0 < len(track) <= 255 or " " in track:
+    # These words go into the descriptions of others.
+    if not 0 < len(stream) <= 255 or len(track) > 255 or " " in track or not value.isascii():
         raise PeerFault("sdp_msid")
     return stream, track
 

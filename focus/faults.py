@@ -12,9 +12,9 @@ from focus.vocabulary import Reason
 class PeerFault(Exception):
     """The other side sent something illegal."""
 
-    def __init__(self, what: str, earns: Reason = Reason.BAD_DESCRIPTION) -> None:
+    def __init__(self, what: str, earns: Reason | None = Reason.BAD_DESCRIPTION) -> None:
         super().__init__(what)
         self.what = what
         "A metric label: a few words, underscored, from our own text and never from the peer's."
         self.earns = earns
-        "What the peer is told if the fault ends it."
+        "Why the peer's call ends for it; None when only the event is refused and the call goes on."

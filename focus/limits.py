@@ -17,8 +17,8 @@ class Limits:
     "Audio tracks, and video tracks, that one peer may publish."
     subscriptions: int = 300
     "Tracks that one peer may want, known or not."
-    m_lines: int = 400
-    "Media sections in one peer's session."
+    m_lines: int = 240
+    "Media sections in one peer's session. A browser's answer to more is longer than any SDP may be here."
     messages_per_second: float = 20.0
     "Data channel messages of one peer, on average."
     messages_burst: int = 100

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from focus.faults import PeerFault
 
 LONGEST = 256 * 1024
-"Characters of one session description."
+"Bytes of one session description."
 MOST_LINES = 5000
 MOST_SECTIONS = 512
 LONGEST_LINE = 4096
@@ -57,7 +57,7 @@ class Session:
 
 def parse(text: str) -> Session:
     """Split a description into sections. Raises PeerFault, and nothing else, for any text."""
-    if len(text) > LONGEST:
+    if len(text) > LONGEST or not text.isascii() and len(text.encode(errors="replace")) > LONGEST:
         raise PeerFault("sdp_too_long")
     lines = text.replace("\r\n", "\n").split("\n")
     while lines and not lines[-1]:
@@ -68,7 +68,8 @@ def parse(text: str) -> Session:
         raise PeerFault("sdp_no_version")
     parts: list[list[str]] = [[]]
     for line in lines:
-        if len(line) > LONGEST_LINE or len(line) < 2 or line[1] != "=" or "\r" in line or "\0" in line:
+        # Whatever some other parser may take for a line end or a text end is not printable.
+        if len(line) > LONGEST_LINE or len(line) < 2 or line[1] != "=" or not line.isprintable():
             raise PeerFault("sdp_line")
         if line.startswith("m="):
             if len(parts) > MOST_SECTIONS:
