@@ -22,10 +22,12 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 import aiohttp
 
 from signalling.matrix import Homeserver, Login, MatrixError
+from weir.children import die_with_parent
 
 ROOT = Path(__file__).resolve().parent.parent
 VERSION = "1.163.2"
@@ -77,6 +79,7 @@ class LocalHomeserver:
         self._wanted_port = port
         self._port = 0
         self._process: subprocess.Popen[bytes] | None = None
+        self._lock: IO[str] | None = None
 
     @property
     def base_url(self) -> str:
@@ -100,10 +103,18 @@ class LocalHomeserver:
         return usage(self.pid)
 
     async def start(self) -> None:
-        """Install if need be, start, and return when it answers. Raises `HomeserverFailed`."""
+        """Install if need be, start, and return when it answers. Raises `HomeserverFailed`; then nothing runs."""
         python = await asyncio.to_thread(install, self._progress)
         self.folder.mkdir(parents=True, exist_ok=True)
-        await self._end_leftover()
+        self._take_folder()
+        try:
+            await self._end_leftover()
+            await self._start(python)
+        except BaseException:
+            await self.stop()
+            raise
+
+    async def _start(self, python: Path) -> None:
         self._progress("starting the homeserver (Synapse)")
         for left in reversed(range(PORT_TRIES)):
             self._port = self._wanted_port or free_port(self._address)
@@ -111,12 +122,18 @@ class LocalHomeserver:
             if await self._answers():
                 self._progress(f"the homeserver is ready at {self.base_url}")
                 return
-            await self.stop()
+            await self._end()
             if left == 0 or "Address already in use" not in self._last_words():
                 raise HomeserverFailed(f"Synapse did not start; the end of {self._log}:\n{self._last_words()}")
 
     async def stop(self) -> None:
         """End the process and wait for it. Nothing happens when it does not run."""
+        await self._end()
+        lock, self._lock = self._lock, None
+        if lock is not None:
+            lock.close()
+
+    async def _end(self) -> None:
         process, self._process = self._process, None
         if process is None:
             return
@@ -139,6 +156,16 @@ class LocalHomeserver:
                     raise
                 return await door.login(user, password, None, "Weir")
 
+    def _take_folder(self) -> None:
+        # The kernel lets go of it when we end, however we end.
+        lock = (self.folder / "lock").open("w")
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.close()
+            raise HomeserverFailed(f"{self.folder} is in use: another run has its homeserver there") from None
+        self._lock = lock
+
     @property
     def _log(self) -> Path:
         return self.folder / "synapse.log"
@@ -156,22 +183,27 @@ class LocalHomeserver:
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
+                preexec_fn=die_with_parent,
             )
         (self.folder / "pid").write_text(str(self._process.pid))
 
     async def _answers(self) -> bool:
-        async with aiohttp.ClientSession() as session, asyncio.timeout(READY_WITHIN):
-            door = Homeserver(self.base_url, None, session)
-            while self._process is not None and self._process.poll() is None:
-                try:
-                    await door.request("GET", "/_matrix/client/versions", tries=1, within=READY_WITHIN)
-                    return True
-                except MatrixError:
-                    await asyncio.sleep(LOOK_AGAIN)
+        try:
+            async with aiohttp.ClientSession() as session, asyncio.timeout(READY_WITHIN):
+                door = Homeserver(self.base_url, None, session)
+                while self._process is not None and self._process.poll() is None:
+                    try:
+                        await door.request("GET", "/_matrix/client/versions", tries=1, within=READY_WITHIN)
+                        return True
+                    except MatrixError:
+                        await asyncio.sleep(LOOK_AGAIN)
+        except TimeoutError:
+            pass
         return False
 
     async def _end_leftover(self) -> None:
-        # A demo that was killed leaves its Synapse behind; two on one database would ruin it.
+        # Where the kernel could not tell it that we died. The folder is ours by now, so whoever started it is gone;
+        # two on one database would ruin it.
         try:
             pid = int((self.folder / "pid").read_text())
             command = Path(f"/proc/{pid}/cmdline").read_bytes()
