@@ -51,7 +51,7 @@ class Running:
                 assert not isinstance(event, Ticked | commands.Appeared | commands.Vanished | commands.Switched), (
                     "only what a peer said can be its fault"
                 )
-                if isinstance(event, Answered):
+                if isinstance(event, Answered) or fault.earns is None:
                     # A bad answer is as good as none: the offer is made anew until patience ends.
                     continue
                 if isinstance(event, Join) and event.peer not in conference.peers:

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
+from functools import partial
 
 import pytest
 
 from cameras import (
-    F,
-    H,
     OPUS,
     PUBLISHED,
-    Q,
     RECEIVED,
     ROUTE_SSRC,
     SINK_OPUS,
@@ -19,6 +18,9 @@ from cameras import (
     TRACK,
     VP8,
     Camera,
+    F,
+    H,
+    Q,
     bodies,
     expect,
     layers,
@@ -40,7 +42,7 @@ from focus.commands import (
     Unroute,
     Vanished,
 )
-from focus.vocabulary import SINGLE, Kind, PeerId, RouteId
+from focus.vocabulary import SINGLE, Kind, PeerId, Rid, RouteId
 from media_bytes import Rtp, read, read_vp8, rtp
 
 pytestmark = pytest.mark.parametrize("make", ENGINES)
@@ -57,6 +59,17 @@ def forward(first: int, second: int, width: int = 32) -> int:
     """How far a wrapping counter went."""
     step = (second - first) & (1 << width) - 1
     return step - (1 << width) if step >> width - 1 else step
+
+
+def carries(end: FarEnd, layer: Rid, count: int) -> bool:
+    """Whether so many packets came, the newest of this layer."""
+    got = end.of(ROUTE_SSRC)
+    return len(got) >= count and f"{layer}:".encode() in got[-1].payload
+
+
+def came(end: FarEnd, body: bytes) -> bool:
+    """Whether a packet with this body came."""
+    return any(body == got.payload[-40:] for got in end.of(ROUTE_SSRC))
 
 
 async def test_a_track_is_forwarded_untouched_but_for_its_numbers(make: Make) -> None:
@@ -178,13 +191,13 @@ async def test_what_fits_two_tracks_or_none_is_dropped(make: Make) -> None:
         assert not focus.all(Appeared)
 
 
-def ticking(focus: Side, condition: object) -> object:
+def ticking(focus: Side, condition: Callable[[], bool]) -> Callable[[], bool]:
     """A condition on counters, which ring no bell: look again soon."""
     loop = asyncio.get_running_loop()
 
-    def look() -> object:
+    def look() -> bool:
         loop.call_later(0.02, focus.bell.ring)
-        return condition()  # type: ignore[operator]
+        return condition()
 
     return look
 
@@ -264,11 +277,7 @@ async def test_a_switch_waits_for_the_keyframe_and_the_output_goes_on_without_a_
             await play(3, key=target)
             # Layers come in the order f, h, q: of the frame that switches, the old layer's part may precede.
             await focus.saw(Switched, after=told, layer=target)
-            await s.bell.until(
-                lambda t=target, b=before: len(s.of(ROUTE_SSRC)) >= b + 6
-                and f"{t}:".encode() in s.of(ROUTE_SSRC)[-1].payload,
-                3, "the new layer",
-            )  # fmt: skip
+            await s.bell.until(partial(carries, s, target, before + 6), 3, "the new layer")
             before = len(s.of(ROUTE_SSRC))
         got = s.of(ROUTE_SSRC)
         assert contiguous(got)
@@ -399,9 +408,7 @@ async def test_a_sender_that_jumps_in_its_numbering_is_followed(make: Make) -> N
             for number in range(6):
                 await camera.frame(keyframe=number == 3)
             newest = read(camera.sent[-1]).payload[-40:]
-            await s.bell.until(
-                lambda n=newest: any(n == got.payload[-40:] for got in s.of(ROUTE_SSRC)), 3, f"media after {jump}"
-            )
+            await s.bell.until(partial(came, s, newest), 3, f"media after {jump}")
         got = s.of(ROUTE_SSRC)
         assert contiguous(got), "a jump is not told as loss"
 

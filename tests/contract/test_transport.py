@@ -129,9 +129,9 @@ async def test_close_frees_the_peer_without_a_word(make: Make) -> None:
         told = focus.mark()
         focus.submit(Close(A), Close(A))
         assert end.dtls is not None
-        closed = asyncio.get_running_loop().create_future()
-        end.dtls.on("statechange", lambda: closed.done() or closed.set_result(None))
-        await asyncio.wait_for(closed, 5)
+        changed = asyncio.Event()
+        end.dtls.on("statechange", changed.set)
+        await asyncio.wait_for(changed.wait(), 5)
         assert end.dtls.state == "closed"
         assert focus.events[told:] == []
         assert focus.dropped(Drop.UNKNOWN_PEER) == 1
