@@ -35,6 +35,8 @@ VERSION = "1.163.2"
 REQUIREMENTS = ROOT / "requirements" / "synapse.txt"
 READY_WITHIN = 60.0
 "Seconds. A first start makes the database: 2 s on an idle machine, far more on a busy one."
+ANSWER_WITHIN = 5.0
+"Seconds for one look whether it answers: whoever else has the port may never do so."
 STOP_WITHIN = 10.0
 "Seconds from SIGTERM to SIGKILL. SQLite survives either."
 LOOK_AGAIN = 0.05
@@ -116,6 +118,8 @@ class LocalHomeserver:
 
     async def _start(self, python: Path) -> None:
         self._progress("starting the homeserver (Synapse)")
+        if self._wanted_port is not None and not is_free(self._address, self._wanted_port):
+            raise HomeserverFailed(f"port {self._wanted_port} of {self._address} is in use")
         for left in reversed(range(PORT_TRIES)):
             self._port = self._wanted_port or free_port(self._address)
             self._launch(python)
@@ -193,7 +197,7 @@ class LocalHomeserver:
                 door = Homeserver(self.base_url, None, session)
                 while self._process is not None and self._process.poll() is None:
                     try:
-                        await door.request("GET", "/_matrix/client/versions", tries=1, within=READY_WITHIN)
+                        await door.request("GET", "/_matrix/client/versions", tries=1, within=ANSWER_WITHIN)
                         return True
                     except MatrixError:
                         await asyncio.sleep(LOOK_AGAIN)
@@ -297,6 +301,18 @@ def free_port(address: str) -> int:
     with socket.socket() as probe:
         probe.bind((address, 0))
         return int(probe.getsockname()[1])
+
+
+def is_free(address: str, port: int) -> bool:
+    """Whether nobody listens on a TCP port at this moment."""
+    with socket.socket() as probe:
+        # As Synapse does: what is left of closed connections is in nobody's way.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((address, port))
+        except OSError:
+            return False
+    return True
 
 
 def usage(pid: int) -> Usage:
