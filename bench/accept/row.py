@@ -49,11 +49,14 @@ def matched(pattern: str) -> Reader:
 
 
 def from_json(**wanted: str) -> Reader:
-    """Figures from the JSON object on the last line: label=dotted path. A list is entered by its index."""
+    """Figures from the last line that is a JSON object: label=dotted path. A list is entered by its index.
+
+    More may follow that line: make's own word when the command fell short, or a test run.
+    """
 
     def read(output: str) -> str | None:
         try:
-            found: Any = json.loads(([""] + [line for line in output.splitlines() if line.strip()])[-1])
+            found: Any = json.loads(([""] + [line for line in output.splitlines() if line.startswith("{")])[-1])
         except ValueError:
             return None
         parts = []

@@ -28,6 +28,13 @@ CALL: tuple[Row, ...] = (
         "Chromium to Chromium, 1280x720, 60 s, plain and Olm: 90 % of the frames of a direct pair, no more freezes,"
         " audio and video within 100 ms",
         "make bench NAME=quality",
+        from_json(
+            direct_fps="direct.frames_per_second",
+            plain_fps="plain.frames_per_second",
+            olm_fps="olm.frames_per_second",
+            freezes="olm.freezes",
+            apart_ms="olm.apart_ms_median",
+        ),
         minutes=10,
     ),
     Row(
@@ -35,9 +42,23 @@ CALL: tuple[Row, ...] = (
         "layers",
         "1280x720, 640x360, 320x180 wanted in turn: the size follows within 1 s, no renegotiation, nobody else notices",
         "make bench NAME=layers",
+        from_json(worst_seconds="worst_seconds", offers="offers", other="second.sizes", other_fps="second.fps_during"),
         minutes=5,
     ),
-    Row(3, "soak", "12 people for 5 minutes: every tile decodes, CPU and memory printed", "make soak", minutes=15),
+    Row(
+        3,
+        "soak",
+        "12 people for 5 minutes: every tile decodes, CPU and memory printed",
+        "make soak",
+        from_json(
+            cores_1_min="focus.1 min.cores",
+            mb_1_min="focus.1 min.rss_mb",
+            cores="focus.end.cores",
+            mb="focus.end.rss_mb",
+            stood_still="stood_still",
+        ),
+        minutes=15,
+    ),
     Row(
         3,
         "conformance",
@@ -73,6 +94,7 @@ CALL: tuple[Row, ...] = (
         "restart",
         "kill -9 of the focus in a running call: page and participants are back without a click, p50 and p99",
         "make bench NAME=restart",
+        from_json(p50="back_p50", p99="back_p99", page_p50="page_p50", page_p99="page_p99", lost="lost"),
     ),
     Row(3, "bad-input", "bad input of every kind is counted by reason and shown; the call goes on", None, TESTS),
     Row(
@@ -87,6 +109,7 @@ CALL: tuple[Row, ...] = (
         "signalling",
         "locust at rising rates: 20 invites a second for 60 s without a lost one, or the homeserver is the limit",
         "make bench NAME=signalling",
+        from_json(lost="lost_at_20", p50_ms="p50_ms", p95_ms="p95_ms", homeserver_limit="homeserver_is_the_limit"),
         minutes=15,
     ),
     Row(
@@ -94,12 +117,21 @@ CALL: tuple[Row, ...] = (
         "join",
         "50 joins over the real homeserver: invite to first decodable packet p50 and p95, server CPU per join",
         "make bench NAME=join",
+        from_json(p50_ms="p50_ms", p95_ms="p95_ms", failed="failed", focus_cpu_ms="focus_cpu_ms_per_join"),
     ),
     Row(
         3,
         "packet",
         "CPU per forwarded packet of the reference engine at 1 to 50",
         "make bench NAME=packet",
+        from_json(
+            us="us_per_packet",
+            bare_us="bare_us_per_packet",
+            packets_per_second="packets_per_second",
+            loss="loss",
+            p99_us="latency_us.p99",
+        ),
+        minutes=20,
     ),
     Row(
         3,
