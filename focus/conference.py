@@ -15,15 +15,18 @@ from focus.limits import Limits
 from focus.plan import NOTHING, Plan, changes, plan
 from focus.settle import settle
 from focus.snapshot import Conference
-from focus.step import end, step
-from focus.vocabulary import Answered, Asked, ConferenceId, Ended, Join, Names, Ticked, Told
+from focus.step import step
+from focus.vocabulary import Asked, ConferenceId, Ended, Join, Names, Told
 
 
 class Running:
     """A conference at work."""
 
-    def __init__(self, name: ConferenceId, limits: Limits, names: Names, fingerprint: tuple[str, str]) -> None:
-        self.conference = Conference(name, limits)
+    def __init__(
+        self, name: ConferenceId, limits: Limits, names: Names, fingerprint: tuple[str, str], number: int
+    ) -> None:
+        # An engine carries all conferences, so that their route ids must differ: the upper half is the conference's.
+        self.conference = Conference(name, limits, routes=number << 32)
         self._planned: Plan = NOTHING
         self._inbox: list[Asked | commands.Event] = []
         self._names = names
@@ -39,7 +42,7 @@ class Running:
         self._inbox.append(event)
 
     def work(self, now: float, faults: Counter[str]) -> tuple[commands.Command | Told, ...]:
-        """Take all that came and return what to carry out. A peer's fault costs that peer, and is counted."""
+        """Take all that came and return what to carry out. A peer's fault costs what carried it, and is counted."""
         inbox, self._inbox = self._inbox, []
         conference = self.conference
         refused: list[Told] = []
@@ -48,16 +51,10 @@ class Running:
                 conference = step(conference, event, now, self._names)
             except PeerFault as fault:
                 faults[fault.what] += 1
-                assert not isinstance(event, Ticked | commands.Appeared | commands.Vanished | commands.Switched), (
-                    "only what a peer said can be its fault"
-                )
-                if isinstance(event, Answered) or fault.earns is None:
-                    # A bad answer is as good as none: the offer is made anew until patience ends.
-                    continue
+                # A call that goes on is worth more than one event. A bad answer is as good as none: the offer is
+                # made anew until patience ends. A bad offer of a live peer stays unanswered; the next one may be good.
                 if isinstance(event, Join) and event.peer not in conference.peers:
                     refused.append(Ended(event.peer, fault.earns))
-                elif not isinstance(event, commands.Rates | commands.Levels):
-                    conference = end(conference, event.peer, fault.earns)
         conference = settle(conference, self._fingerprint, now, self._names)
         wanted = plan(conference)
         effects = changes(self._planned, wanted)

@@ -147,7 +147,7 @@ class Conference:
     ended: tuple[tuple[PeerId, Reason], ...] = ()
     "Peers that we ended since the last plan was carried out, to be told."
     routes: int = 0
-    "Routes ever made: the next one's number."
+    "The number of the newest route."
 
     def of(self, peer: PeerId) -> list[Published]:
         """What a peer publishes, in the order of its m-lines."""

@@ -68,6 +68,8 @@ class Switchboard:
         self._names = names
         self._clock = clock
         self._conferences: dict[ConferenceId, Running] = {}
+        self._started = 0
+        "Conferences ever started: the newest one's number."
         self._where: dict[PeerId, ConferenceId] = {}
         self._buckets: dict[PeerId, Bucket] = {}
         self._due: dict[ConferenceId, None] = {}
@@ -84,7 +86,8 @@ class Switchboard:
                 self.faults["too_many_conferences"] += 1
                 self._tell(conference, Ended(asked.peer, Reason.BUSY))
                 return
-            running = Running(conference, self._limits, self._names, self._engine.fingerprint)
+            self._started += 1
+            running = Running(conference, self._limits, self._names, self._engine.fingerprint, self._started)
             self._conferences[conference] = running
         if isinstance(asked, Join):
             self._where[asked.peer] = conference
