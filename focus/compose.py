@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from focus.commands import Candidate, Codec
-from focus.description import URIS, Line
+from focus.description import FEEDBACK, URIS, Line
 from focus.snapshot import Peer, Slot, Use
 from focus.vocabulary import Kind
 
@@ -24,36 +24,42 @@ DEFAULTS = {
 "For a peer that offered no line of a kind itself."
 NOT_FORWARDED = ("rid", "repaired_rid", "transport_cc")
 "Extensions that mean nothing on our sending lines. Without transport-cc a browser tells its estimate by REMB."
+NOT_TOLD = "transport-cc"
+"Feedback that we have no use for on our sending lines."
+NOT_SENT = "goog-remb"
+"Feedback that we never give on the lines that we receive."
 PLAIN_ON_AUDIO = ("video_orientation", "playout_delay", "dependency_descriptor")
 
 
 def answer(peer: Peer, ours: tuple[str, str], version: int) -> str:
     """Answer the peer's newest offer. `ours` is the fingerprint."""
     slots = {slot.mid: slot for slot in peer.slots}
-    sections = [
-        _sending(peer, slots[line.mid], line, standing(slots[line.mid]), ours, "passive")
-        if line.mid in slots
-        else _receiving(peer, line, ours, "passive")
-        for line in peer.lines
-    ]
+    sections = []
+    for line in peer.lines:
+        slot = slots.get(line.mid)
+        if slot is None or line.refused:
+            sections.append(_receiving(peer, line, ours, "passive"))
+        else:
+            sections.append(_sending(peer, slot, line, standing(slot), ours, "passive", line.feedback))
     alive = [line.mid for line in peer.lines if not line.refused]
     return _session(peer, alive, sections, version)
 
 
 def offer(peer: Peer, ours: tuple[str, str], version: int) -> str:
-    """Offer the session as our slots want it."""
+    """Offer the session as our slots want it. A line that the peer has stopped stays stopped (RFC 8829 §5.2.2)."""
     slots = {slot.mid: slot for slot in peer.slots}
     known = {line.mid for line in peer.lines}
-    sections = [
-        _sending(peer, slots[line.mid], line, slots[line.mid].use, ours, "actpass")
-        if line.mid in slots
-        else _receiving(peer, line, ours, "actpass")
-        for line in peer.lines
-    ]
+    sections = []
+    for line in peer.lines:
+        slot = slots.get(line.mid)
+        if slot is None or line.refused:
+            sections.append(_receiving(peer, line, ours, "actpass"))
+        else:
+            sections.append(_sending(peer, slot, line, slot.use, ours, "actpass", FEEDBACK[slot.kind]))
     alive = [line.mid for line in peer.lines if not line.refused]
     for slot in peer.slots:
         if slot.mid not in known:
-            sections.append(_sending(peer, slot, None, slot.use, ours, "actpass"))
+            sections.append(_sending(peer, slot, None, slot.use, ours, "actpass", FEEDBACK[slot.kind]))
             alive.append(slot.mid)
     return _session(peer, alive, sections, version)
 
@@ -147,8 +153,8 @@ def _receiving(peer: Peer, line: Line, ours: tuple[str, str], setup: str) -> lis
         *(f"a=extmap:{number} {uri}" for number, uri in line.extmap),
         "a=recvonly" if line.sends else "a=inactive",
         "a=rtcp-mux",
-        "a=rtcp-rsize",
-        *_formats(line.codecs[0], line.fmtp, receiving=True),
+        *(["a=rtcp-rsize"] if line.reduced else []),
+        *_formats(line.codecs[0], line.fmtp, (what for what in line.feedback if what != NOT_SENT)),
     ]
     if line.rids:
         lines.extend(f"a=rid:{rid} recv" for rid in line.rids)
@@ -160,12 +166,9 @@ def _payload_types(codec: Codec) -> list[int]:
     return [codec.pt, *([codec.rtx_pt] if codec.rtx_pt is not None else [])]
 
 
-def _formats(codec: Codec, fmtp: tuple[str, ...], *, receiving: bool) -> list[str]:
+def _formats(codec: Codec, fmtp: tuple[str, ...], feedback: Iterable[str]) -> list[str]:
     lines = [f"a=rtpmap:{codec.pt} {'opus/48000/2' if codec.name == 'opus' else f'{codec.name.upper()}/{codec.clock}'}"]
-    feedback = ["transport-cc"] if receiving else []
-    if codec.name != "opus":
-        feedback += ["ccm fir", "nack", "nack pli"] + ([] if receiving else ["goog-remb"])
-    lines.extend(f"a=rtcp-fb:{codec.pt} {kind}" for kind in feedback)
+    lines.extend(f"a=rtcp-fb:{codec.pt} {what}" for what in feedback)
     lines.extend(f"a=fmtp:{text}" for text in fmtp)
     if codec.rtx_pt is not None:
         lines += [f"a=rtpmap:{codec.rtx_pt} rtx/{codec.clock}", f"a=fmtp:{codec.rtx_pt} apt={codec.pt}"]
@@ -173,13 +176,20 @@ def _formats(codec: Codec, fmtp: tuple[str, ...], *, receiving: bool) -> list[st
 
 
 def _sending(
-    peer: Peer, slot: Slot, line: Line | None, use: Use | None, ours: tuple[str, str], setup: str
+    peer: Peer,
+    slot: Slot,
+    line: Line | None,
+    use: Use | None,
+    ours: tuple[str, str],
+    setup: str,
+    feedback: tuple[str, ...],
 ) -> list[str]:
-    """A line of ours: a forwarded track, or a place kept for one."""
+    """A line of ours: a forwarded track, or a place kept for one. `line` is the peer's view of it."""
     codec, fmtp, extensions = numbers(peer, slot.kind)
-    if line is not None and line.codecs:
+    if line is not None:
         codec, fmtp = line.codecs[0], line.fmtp
-        extensions = {uri: number for number, uri in line.extmap}
+        extensions = {uri: number for number, uri in line.extmap if URIS[uri] not in NOT_FORWARDED}
+    reduced = line is None or line.reduced or setup == "actpass"
     lines = [
         f"m={slot.kind} 9 UDP/TLS/RTP/SAVPF {' '.join(str(pt) for pt in _payload_types(codec))}",
         *_transport(peer, slot.mid, ours, setup),
@@ -188,8 +198,8 @@ def _sending(
         "a=sendonly" if use is not None else "a=inactive",
         *([f"a=msid:{use.stream} {use.name}"] if use is not None else []),
         "a=rtcp-mux",
-        "a=rtcp-rsize",
-        *_formats(codec, fmtp, receiving=False),
+        *(["a=rtcp-rsize"] if reduced else []),
+        *_formats(codec, fmtp, (what for what in feedback if what != NOT_TOLD)),
     ]
     if use is not None:
         if use.rtx_ssrc is not None:

@@ -56,7 +56,7 @@ class Line:
     "Port 0, or nothing in it that we can carry."
     direction: str
     msid: tuple[str, str] | None
-    "Stream and track id; the track's is empty when only the stream was named (RFC 8830 §2)."
+    "Stream and track id; each is empty where the peer did not name it (RFC 8830 §2)."
     codecs: tuple[Codec, ...]
     fmtp: tuple[str, ...]
     "Format parameters of the accepted payload types, as `pt params`."
@@ -247,7 +247,7 @@ def _msid(section: Section) -> tuple[str, str] | None:
     # These words go into the descriptions of others.
     if not 0 < len(stream) <= 255 or len(track) > 255 or " " in track or not value.isascii():
         raise PeerFault("sdp_msid")
-    return stream, track
+    return stream if stream != "-" else "", track
 
 
 def _rids(section: Section) -> tuple[Rid, ...]:

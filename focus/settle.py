@@ -6,6 +6,7 @@ give the same result, but for the ids and SSRCs that `names` supplies for new ro
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 from types import MappingProxyType
 
@@ -89,20 +90,19 @@ def _assign(conference: Conference, peer: Peer, names: Names) -> tuple[Conferenc
         slot if slot.use is None or slot.use.track in tracks else replace(slot, use=None) for slot in peer.slots
     ]
     placed = {slot.use.track for slot in slots if slot.use is not None}
+    taken = {*(line.mid for line in peer.lines), *(slot.mid for slot in slots)}
     routes = conference.routes
     for track in tracks.values():
         if track.id in placed:
             continue
         routes += 1
         use = _use(track, RouteId(routes), names)
-        # A line that still carries another track for the client is not free: it sees a track only where none was.
-        free = next(
-            (n for n, s in enumerate(slots) if s.kind is track.kind and s.use is None and s.agreed is None), None
-        )
+        free = next((n for n, slot in enumerate(slots) if slot.kind is track.kind and _free(slot)), None)
         if free is not None:
             slots[free] = replace(slots[free], use=use)
-        elif len(peer.lines) + len(slots) < conference.limits.m_lines:
-            slots.append(Slot(f"w{len(slots)}", track.kind, use, None, accepted=False))
+        elif len(taken) < conference.limits.m_lines:
+            slots.append(Slot(_mid(taken, len(slots)), track.kind, use, None, accepted=False))
+            taken.add(slots[-1].mid)
         else:
             routes -= 1
     if tuple(slots) != peer.slots:
@@ -110,6 +110,16 @@ def _assign(conference: Conference, peer: Peer, names: Names) -> tuple[Conferenc
     if routes != conference.routes:
         conference = replace(conference, routes=routes)
     return conference, peer
+
+
+def _free(slot: Slot) -> bool:
+    """Whether a line of ours may carry another track. The client sees one only where none was, on a living line."""
+    return slot.use is None and slot.agreed is None and (slot.line is None or not slot.line.refused)
+
+
+def _mid(taken: set[str], number: int) -> str:
+    """A name for a new line of ours that no other line has."""
+    return next(mid for n in itertools.count(number) if (mid := f"w{n}") not in taken)
 
 
 def _use(track: Published, route: RouteId, names: Names) -> Use:

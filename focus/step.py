@@ -144,6 +144,7 @@ def _join(conference: Conference, event: Join, now: float, names: Names) -> Conf
     if len(conference.peers) >= conference.limits.participants:
         raise PeerFault("too_many_participants", Reason.BUSY)
     remote = _read(conference, event.sdp)
+    _dialling(remote)
     peer = Peer(
         id=event.peer,
         owner=event.owner,
@@ -163,6 +164,12 @@ def _read(conference: Conference, sdp: str) -> Remote:
     return read(parse(sdp), conference.limits.m_lines)
 
 
+def _dialling(remote: Remote) -> None:
+    """We are the DTLS server, so an offer must let its peer be the client (RFC 8842 §5.2, §5.3)."""
+    if remote.setup not in ("actpass", "active"):
+        raise PeerFault("sdp_dtls_role")
+
+
 def _in_order(peer: Peer, remote: Remote) -> None:
     """A later description keeps the m-lines of the earlier ones, in their places (RFC 8829 §5.2.2)."""
     for old, new in zip(peer.lines, remote.lines, strict=False):
@@ -176,11 +183,13 @@ def _in_order(peer: Peer, remote: Remote) -> None:
 def _offered(conference: Conference, peer: Peer, event: Offered, names: Names) -> Conference:
     """A live peer offers anew. If our own offer was under way, ours gives way: we are the polite side."""
     remote = _read(conference, event.sdp)
+    _dialling(remote)
     _in_order(peer, remote)
     if set(remote.fingerprints) != set(peer.fingerprints):
         raise PeerFault("sdp_fingerprint_changed")
     moved = replace(
         peer,
+        mixed=remote.mixed,
         lines=remote.lines,
         streams=event.streams or peer.streams,
         owed=True,
@@ -249,11 +258,12 @@ def _publish(conference: Conference, peer: Peer, names: Names) -> Conference:
         if mid not in sending:
             del tracks[track.id]
     for mid, line in sending.items():
-        own_stream, own_name = line.msid or (f"{peer.id}-media", f"{peer.id}-{mid}")
+        own_stream, own_name = line.msid or ("", "")
         known = before.get(mid)
+        # Ids stay as first advertised: a camera that comes back names another stream for a moment (digest §20.2).
+        own_stream = own_stream or (known.own_stream if known else f"{peer.id}-media")
+        own_name = own_name or (known.own_name if known else f"{peer.id}-{mid}")
         if known is not None:
-            # Ids stay as first advertised: a camera that comes back names another stream for a moment (digest §20.2).
-            own_name = known.own_name if line.msid is None else own_name
             tracks[known.id] = replace(known, line=line, own_stream=own_stream, own_name=own_name)
             continue
         stream, name = _unique(tracks, peer, own_stream, own_name, names)
