@@ -1,0 +1,118 @@
+/**
+ * The way into a call by room state: find or start the call, choose the focus and bring it in, write our entry, take it out.
+ *
+ * It writes state and sends invitations to rooms; it dials nobody (MSC3401 §3, MSC3898).
+ */
+import type { Config } from "../config";
+import {
+  CALL,
+  CALL_MEMBER,
+  chooseFocus,
+  entries,
+  liveCall,
+  NEW_CALL,
+  POWER,
+  withEntry,
+  withoutEntry,
+} from "../core/membership";
+import { allowingCalls, levelNeeded, levelOf, mayAllow, powerLevels } from "../core/power";
+import type { Device, Purpose } from "../core/vocabulary";
+import { Refused, type Content, type Session } from "../matrix/session";
+import type { Problem } from "./state";
+
+/** A problem that needs the person, as an exception. */
+export class Stopped extends Error {
+  constructor(readonly problem: Problem) {
+    super(problem.kind);
+  }
+}
+
+/** Where we are going. */
+export interface Way {
+  readonly conf: string;
+  readonly focus: Device;
+}
+
+export class Entrance {
+  constructor(
+    private readonly session: Session,
+    private readonly config: Config,
+    private readonly sessionId: string,
+  ) {}
+
+  /** Find the call, or start one; choose the focus. Throws `Stopped`, `Refused`. */
+  async find(): Promise<Way> {
+    const conf = liveCall(this.session.readState()) ?? (await this.begin());
+    const others = entries(this.session.readState(), conf, Date.now());
+    return { conf, focus: chooseFocus(others, this.session, this.config.focus) };
+  }
+
+  /** Say that we are in the call, by this focus. Throws `Stopped`, `Refused`. */
+  async enter(way: Way, feeds: readonly Purpose[]): Promise<void> {
+    const own = { ...self(this.session), sessionId: this.sessionId, feeds, focus: way.focus };
+    await this.write(CALL_MEMBER, this.session.userId, withEntry(this.ownContent(), way.conf, own, Date.now()));
+  }
+
+  /** Invite the focus if it is not in the room. Whoever may not invite hopes that somebody else did. */
+  async bringFocus(focus: Device): Promise<void> {
+    const membership = await this.session.membershipOf(focus.userId);
+    if (membership === "join" || membership === "invite") return;
+    await this.session.invite(focus.userId).catch((error: unknown) => {
+      if (!(error instanceof Refused) || error.status !== 403) throw error;
+    });
+  }
+
+  /** Take our entry out. */
+  async leave(way: Way): Promise<void> {
+    await this.session.sendState(CALL_MEMBER, this.session.userId, this.without(way));
+  }
+
+  /** The same from a page that is being closed. */
+  leaveClosing(way: Way): void {
+    this.session.sendStateClosing(CALL_MEMBER, this.session.userId, this.without(way));
+  }
+
+  /** Let everybody write call state, as an admin. Throws `Refused`. */
+  async allow(): Promise<void> {
+    const levels = powerLevels(this.session.readState());
+    await this.session.sendState(POWER, "", allowingCalls(levels));
+  }
+
+  private async begin(): Promise<string> {
+    // As js-sdk makes them: sortable by eye, and nobody else's.
+    const letters = [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => String.fromCharCode(97 + (byte % 26)));
+    const conf = `${Date.now()}${letters.join("")}`;
+    await this.write(CALL, conf, NEW_CALL);
+    return conf;
+  }
+
+  private async write(type: string, key: string, content: Content): Promise<void> {
+    const state = this.session.readState();
+    const levels = powerLevels(state);
+    const { userId } = this.session;
+    const creators = this.session.creators();
+    const refused = () => new Stopped({ kind: "notAllowed", mayAllow: mayAllow(levels, userId, creators) });
+    // Known beforehand, it is not tried. A room without power levels has rules of its own: there we try.
+    const known = state.some((event) => event.type === POWER) && !creators.includes(userId);
+    if (known && levelOf(levels, userId) < levelNeeded(levels, type)) throw refused();
+    try {
+      await this.session.sendState(type, key, content);
+    } catch (error) {
+      if (error instanceof Refused && error.status === 403) throw refused();
+      throw error;
+    }
+  }
+
+  private without(way: Way): Content {
+    return withoutEntry(this.ownContent(), way.conf, this.session.deviceId, Date.now());
+  }
+
+  private ownContent(): Content {
+    const { userId } = this.session;
+    return this.session.readState().find((event) => event.type === CALL_MEMBER && event.key === userId)?.content ?? {};
+  }
+}
+
+function self(session: Session): Device {
+  return { userId: session.userId, deviceId: session.deviceId };
+}

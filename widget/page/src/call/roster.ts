@@ -1,0 +1,45 @@
+/** Who is shown: the streams that the focus names, joined with the tracks that arrive and the names of their owners. */
+import { replaceStreams } from "../core/metadata";
+import type { Kind, StreamInfo } from "../core/vocabulary";
+import { trackKey } from "./leg";
+import type { RemoteStream } from "./state";
+
+export type Tracks = ReadonlyMap<string, MediaStreamTrack>;
+
+export class Roster {
+  infos: readonly StreamInfo[] = [];
+  private tracks: Tracks = new Map();
+  private shown: readonly RemoteStream[] = [];
+
+  setInfos(newest: readonly StreamInfo[]): void {
+    this.infos = replaceStreams(this.infos, newest);
+  }
+
+  setTracks(tracks: Tracks): void {
+    this.tracks = tracks;
+  }
+
+  /** All streams; entries of which nothing changed are the same objects as before. */
+  read(nameOf: (userId: string) => string): readonly RemoteStream[] {
+    const before = new Map(this.shown.map((one) => [one.info.id, one]));
+    const now = this.infos.map((info) => {
+      const fresh = { info, name: nameOf(info.owner.userId), video: this.find(info, "video"), audio: this.find(info, "audio") };
+      const old = before.get(info.id);
+      return old && same(old, fresh) ? old : fresh;
+    });
+    const unmoved = now.length === this.shown.length && now.every((one, place) => one === this.shown[place]);
+    this.shown = unmoved ? this.shown : now;
+    return this.shown;
+  }
+
+  private find(info: StreamInfo, kind: Kind): MediaStreamTrack | undefined {
+    return info.tracks
+      .filter((track) => track.kind === kind)
+      .map((track) => this.tracks.get(trackKey(info.id, track.id)))
+      .find((track) => track !== undefined);
+  }
+}
+
+function same(a: RemoteStream, b: RemoteStream): boolean {
+  return a.info === b.info && a.name === b.name && a.video === b.video && a.audio === b.audio;
+}
