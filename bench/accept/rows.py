@@ -71,7 +71,7 @@ CALL: tuple[Row, ...] = (
         3,
         "contiguous",
         "layer choice by visible size within 10 %, counter expansion vectors, contiguous output",
-        None,
+        ".venv/bin/python -m pytest -q tests/focus/test_contiguous.py tests/focus/test_layer_choice.py",
         TESTS,
     ),
     Row(

@@ -73,7 +73,7 @@ class Rewriter:
             # Both layers of one encoder share the sender's wall clock: go through it.
             ntp = report.ntp / 2**32 + _signed(packet.timestamp - report.rtp) / self.clock
             there = old.rtp + (ntp - old.ntp / 2**32) * self.clock
-            reference = int(there) - self.timestamp_offset
+            reference = round(there) - self.timestamp_offset
             ahead = _signed(reference - self.last_timestamp)
             if abs(ahead) > 10 * self.clock:
                 ahead = None
