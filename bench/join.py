@@ -2,8 +2,9 @@
 
 One person is in the call and publishes; each newcomer is a Matrix account of its own that
 writes its member entry, dials the focus, and waits for the picture. Time runs from the
-invite to the packet that completes the first decodable frame. CPU is that of the focus's
-and of the homeserver's process over all joins, less what the idle call costs, per join.
+first invite to the packet with which the first keyframe begins, a second dial included. CPU
+is that of the focus's and of the homeserver's process over all joins, less what the call
+costs without newcomers, per join: carrying the call to a newcomer until it leaves is in it.
 """
 
 from __future__ import annotations
@@ -45,14 +46,16 @@ def spent(stand: Stage) -> dict[str, Usage]:
 
 
 async def join(participant: Participant) -> float | None:
-    """Join, wait for the first picture, leave; return the seconds that it took, None if none came."""
+    """Join, wait for the first picture, leave; return the seconds that it took, None if none came in time."""
     leaving = asyncio.Event()
     inside = asyncio.ensure_future(participant.run(leaving))
 
     async def shown() -> float | None:
         if inside.done():
             inside.result()
-        return report.join_time(participant.call) if participant.call is not None else None
+        call = participant.call
+        took = report.join_time(call) if call is not None else None
+        return None if call is None or took is None else took + call.invited - participant.calls[0].invited
 
     try:
         return float(await until(shown, LOST, "a picture", every=0.01))

@@ -4,7 +4,7 @@ locust, in an interpreter of its own, is the users: invite, wait for the answer,
 change what is sent, hang up (subscriptions go over the data channel, which these users do
 not have: `NAME=join` has it). Written: locust's HTML report, and a plot of answers a second,
 p50, p95 and failures over time. Bar: 20 invites a second for 60 s and none lost, or the
-homeserver shown to be the limit (its one process at 90 % of a core or more).
+homeserver shown to be the limit: its one process at 90 % of a core or more, the focus below.
 """
 
 from __future__ import annotations
@@ -34,7 +34,10 @@ PACE = 2.0
 "Seconds between two dials of one user: the focus takes two a second of one user, and a person fewer."
 
 FULL = 0.9
-"Cores of the homeserver's one process from which on it counts as the limit."
+"Cores of a process of one thread from which on it counts as the limit."
+
+BAR = 20.0
+"Invites a second that must come through."
 
 LOCUST = Path(".venv-locust/bin/locust")
 
@@ -128,18 +131,26 @@ async def measure(steps: list[Step], out: Path) -> dict[str, Any]:
         used = await drive(stand, load, out)
     found = dials(out / "dials.jsonl")
     plot(found, out / "plot.svg")
-    stages, begun, clock = [], found[0].at, used[0]["focus"].at
+    # Dials are told by the wall clock, processor time by the other one.
+    apart = time.time() - time.monotonic()
+    stages, begun = [], found[0].at
     for step in steps:
-        within = [each for each in used if clock <= each["focus"].at < clock + step.seconds]
-        stages.append(judged(step, [d for d in found if begun <= d.at < begun + step.seconds], within))
-        begun, clock = begun + step.seconds, clock + step.seconds
-    bar = next((each for each in stages if each["rate"] == 20), stages[-1])
+        end = begun + step.seconds
+        within = [each for each in used if begun <= each["focus"].at + apart < end]
+        stages.append(judged(step, [dial for dial in found if begun <= dial.at < end], within))
+        begun = end
+    files = {"report": str(out / "report.html"), "plot": str(out / "plot.svg")}
+    return {"bench": "signalling", **files, **verdict(stages), "load": os.getloadavg()[0]}
+
+
+def verdict(stages: list[dict[str, Any]]) -> dict[str, Any]:
+    """The whole result: the stage at the bar's rate decides, the last one if none has that rate."""
+    bar = next((each for each in stages if each["rate"] == BAR), stages[-1])
+    homeserver = bar["synapse_cores"] >= FULL > bar["focus_cores"]
+    offered = bar["invites"] >= 0.95 * bar["rate"] * bar["seconds"]
     return {
-        "bench": "signalling", "stages": stages, "report": str(out / "report.html"), "plot": str(out / "plot.svg"),
-        "lost_at_20": bar["lost"], "p50_ms": bar["p50_ms"], "p95_ms": bar["p95_ms"], "load": os.getloadavg()[0],
-        "homeserver_is_the_limit": bar["lost"] > 0 and bar["synapse_cores"] >= FULL,
-        "pass": bar["invites"] >= 0.95 * bar["rate"] * bar["seconds"] and bar["lost"] == 0
-        or bar["synapse_cores"] >= FULL,
+        "stages": stages, "lost_at_20": bar["lost"], "p50_ms": bar["p50_ms"], "p95_ms": bar["p95_ms"],
+        "homeserver_is_the_limit": homeserver, "pass": (offered and bar["lost"] == 0) or homeserver,
     }  # fmt: skip
 
 
@@ -150,7 +161,7 @@ def main() -> int:
     parser.add_argument("--out", type=Path, default=Path(".weir/signalling"))
     arguments = parser.parse_args()
     steps = [Step(float(rate), float(long)) for rate, long in (s.split("x") for s in arguments.steps.split(","))]
-    result = asyncio.run(measure(steps, arguments.out.absolute()))
+    result = asyncio.run(measure(steps, arguments.out))
     print(json.dumps(result))
     return 0 if result["pass"] else 1
 
