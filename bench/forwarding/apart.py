@@ -1,0 +1,164 @@
+"""An engine in a process of its own, so that its CPU time is its own, driven through the contract of `focus.engine`.
+
+Commands go down a pipe and events come up; a reading of the process's CPU clock and of the
+engine's counters is asked for and awaited. It knows engines by name and nothing of media.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import multiprocessing
+import os
+import resource
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from typing import Any, TypeVar
+
+from focus.commands import Command, Counters, Event
+from focus.engine import Engine, Settings
+
+E = TypeVar("E")
+
+REPLY_WITHIN = 30.0
+"Seconds for an event or a reading to come."
+
+SETTINGS = Settings(addresses=("127.0.0.1",))
+
+
+def reference() -> Engine:
+    """The engine in Python."""
+    from focus.reference.engine import ReferenceEngine
+
+    return ReferenceEngine(SETTINGS, time.monotonic)
+
+
+ENGINES: dict[str, Callable[[], Engine]] = {"reference": reference}
+"Called inside a running event loop."
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What the engine's process had used and counted at one moment."""
+
+    cpu: float
+    "Seconds of CPU time of the whole process, all threads, user and kernel."
+    rss: int
+    "Bytes at most so far."
+    counters: Counters
+
+
+class Apart:
+    """The near side. Made inside a running event loop; `close` ends the process."""
+
+    def __init__(self, name: str, cpus: frozenset[int]) -> None:
+        context = multiprocessing.get_context("spawn")
+        self._pipe, far = context.Pipe()
+        self._process = context.Process(target=serve, args=(far, name, cpus), daemon=True)
+        self._process.start()
+        far.close()
+        self.events: list[Event] = []
+        self.fingerprint = ("", "")
+        self._replies: asyncio.Queue[Any] = asyncio.Queue()
+        self._came = asyncio.Condition()
+        self._tasks: set[asyncio.Task[None]] = set()
+        asyncio.get_running_loop().add_reader(self._pipe.fileno(), self._read)
+
+    async def start(self) -> None:
+        """Wait until the engine is there. Raises `RuntimeError` when its process ended."""
+        self.fingerprint = await self._reply()
+
+    def submit(self, *commands: Command) -> None:
+        """Have the engine carry out commands in order."""
+        self._pipe.send(list(commands))
+
+    async def reading(self) -> Reading:
+        """What the process has used until now. Raises `RuntimeError` when it ended."""
+        self._pipe.send("reading")
+        found: Reading = await self._reply()
+        return found
+
+    async def saw(self, kind: type[E], **fields: Any) -> E:
+        """The first event of a kind whose fields have these values, waited for. Raises `TimeoutError`."""
+
+        def found() -> E | None:
+            for event in self.events:
+                if isinstance(event, kind) and all(getattr(event, name) == value for name, value in fields.items()):
+                    return event
+            return None
+
+        async with asyncio.timeout(REPLY_WITHIN), self._came:
+            await self._came.wait_for(lambda: found() is not None)
+        event = found()
+        assert event is not None, "waited for just now, and events are never taken away"
+        return event
+
+    async def close(self) -> None:
+        """End the engine and its process."""
+        asyncio.get_running_loop().remove_reader(self._pipe.fileno())
+        # The far side ends when its pipe does.
+        self._pipe.close()
+        await asyncio.to_thread(self._process.join, REPLY_WITHIN)
+        if self._process.is_alive():
+            self._process.kill()
+
+    async def _reply(self) -> Any:
+        async with asyncio.timeout(REPLY_WITHIN):
+            reply = await self._replies.get()
+        if reply is None:
+            raise RuntimeError("the engine's process ended; what it said is above")
+        return reply
+
+    def _read(self) -> None:
+        try:
+            while self._pipe.poll():
+                message = self._pipe.recv()
+                if isinstance(message, list):
+                    self.events += message
+                else:
+                    self._replies.put_nowait(message)
+        except (EOFError, ConnectionError):
+            asyncio.get_running_loop().remove_reader(self._pipe.fileno())
+            self._replies.put_nowait(None)
+        task = asyncio.ensure_future(self._ring())
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _ring(self) -> None:
+        async with self._came:
+            self._came.notify_all()
+
+
+def serve(pipe: Connection, name: str, cpus: frozenset[int]) -> None:
+    """The far side: run the engine until the pipe ends."""
+    import uvloop
+
+    os.sched_setaffinity(0, cpus)
+    uvloop.run(obey(pipe, ENGINES[name]))
+
+
+async def obey(pipe: Connection, make: Callable[[], Engine]) -> None:
+    """Hand commands to the engine and its events back."""
+    engine = make()
+    over = asyncio.Event()
+    engine.listen(lambda: pipe.send(engine.drain()))
+
+    def read() -> None:
+        try:
+            while pipe.poll():
+                message = pipe.recv()
+                if message == "reading":
+                    rss = 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+                    pipe.send(Reading(time.process_time(), rss, engine.counters()))
+                else:
+                    engine.submit(message)
+        except (EOFError, ConnectionError):
+            asyncio.get_running_loop().remove_reader(pipe.fileno())
+            over.set()
+
+    pipe.send(engine.fingerprint)
+    asyncio.get_running_loop().add_reader(pipe.fileno(), read)
+    await over.wait()
+    engine.listen(lambda: None)
+    await engine.close()
