@@ -1,0 +1,52 @@
+"""Each measurement's row reads its figure from what that measurement prints, so that no row shows raw JSON or nothing.
+
+Where a bench's result is a pure function of what it saw, that function makes the sample; elsewhere it is written here.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+import pytest
+
+from bench import restart, signalling
+from bench.accept.row import Row
+from bench.accept.rows import ROWS
+from bench.forwarding.camera import Shape
+from bench.forwarding.figures import Series, Stretch, judged
+
+MEASURED = {row.name: row for row in ROWS if row.command and re.search(r"make (bench|soak)", row.command)}
+
+STAGE = {
+    "rate": 20.0, "seconds": 60.0, "invites": 1200, "lost": 0, "p50_ms": 370.3, "p95_ms": 679.0,
+    "focus_cores": 0.14, "synapse_cores": 0.457,
+}  # fmt: skip
+CALL = {"frames_per_second": 29.9, "freezes": 0, "apart_ms_median": 21.0}
+USED = {"seconds": 60.0, "cores": 0.5, "rss_mb": 120.0}
+STRETCH = Stretch(10.0, 0.05, 1000, 1000, 0, (0.001, 0.002))
+
+SAMPLES: dict[str, dict[str, Any]] = {
+    "quality": {"direct": CALL, "plain": CALL, "olm": CALL, "ratio": 1.0},
+    "layers": {"worst_seconds": 0.4, "offers": 0, "second": {"sizes": [1280], "fps_during": 29.8}},
+    "soak": {"focus": {"1 min": USED, "end": USED}, "stood_still": 0},
+    "restart": restart.judged([{"Ada": 1.0, restart.PAGE: 1.5}], 1, True),
+    "signalling": signalling.verdict([STAGE]),
+    "join": {"p50_ms": 416, "p95_ms": 446, "failed": 0, "focus_cpu_ms_per_join": 24.7},
+    "packet": judged("reference", Shape(270), {"reference": [Series(50, (STRETCH,), (STRETCH,), 0.0, "", 0.0)]}),
+}
+
+
+def test_every_measurement_has_a_sample() -> None:
+    assert MEASURED.keys() <= SAMPLES.keys(), "a new row: add what its bench prints"
+
+
+@pytest.mark.parametrize("row", MEASURED.values(), ids=MEASURED.keys())
+@pytest.mark.parametrize("after", ["", "make: *** [Makefile:40: bench] Error 1\n", "12 passed in 3.4s\n"])
+def test_a_row_shows_named_figures(row: Row, after: str) -> None:
+    assert row.figure is not None
+    output = "the log\n" + json.dumps(SAMPLES[row.name]) + "\n" + after
+    figure = row.figure(output)
+    assert figure is not None, "a path of the row is not in what its bench prints"
+    assert len(figure) < 120 and "{" not in figure
