@@ -276,13 +276,11 @@ def _unique(
     tracks: Mapping[TrackId, Published], peer: Peer, stream: str, name: str, names: Names
 ) -> tuple[str, str]:
     """Advertised ids: the publisher's own, unless somebody else has them already."""
-    for track in tracks.values():
-        if track.peer == peer.id and track.own_stream == stream:
-            stream = track.stream
-            break
-        if track.peer != peer.id and track.stream == stream:
-            stream = f"{stream[:200]}-{names.token(8)}"
-            break
+    advertised = next((t.stream for t in tracks.values() if t.peer == peer.id and t.own_stream == stream), None)
+    if advertised is not None:
+        stream = advertised
+    elif any(track.peer != peer.id and track.stream == stream for track in tracks.values()):
+        stream = f"{stream[:200]}-{names.token(8)}"
     if any(track.stream == stream and track.name == name for track in tracks.values()):
         name = f"{name[:200]}-{names.token(8)}"
     return stream, name
