@@ -188,9 +188,11 @@ class Room:
 
     # State of the room.
 
-    def call(self, conf: str = CONF, room: str = ROOM, **changes: Any) -> None:
+    def call(self, conf: str = CONF, room: str = ROOM, terminated: object = None) -> None:
         """Somebody writes the call."""
-        content = {"m.intent": "m.room", "m.type": "m.video"} | changes
+        content: dict[str, object] = {"m.intent": "m.room", "m.type": "m.video"}
+        if terminated is not None:
+            content["m.terminated"] = terminated
         self.home.put(CALL, conf, content, HOST, room)
 
     def membership(self, user: str, membership: str, room: str = ROOM) -> None:

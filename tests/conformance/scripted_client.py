@@ -17,7 +17,7 @@ from typing import Any
 from aiortc.rtcicetransport import RTCIceCandidate, RTCIceParameters
 
 from bench.participants import sdp
-from cameras import F, H, Q, Camera, layers
+from cameras import Camera, F, H, Q, layers
 from engines import credentials
 from far_end import FarEnd
 from focus.commands import Candidate, Credentials
@@ -93,6 +93,7 @@ class Client:
         "The device that Olm proves; None for plain messages."
         self.stream, self.screen = f"{name}-media-{next(serial)}", f"{name}-screen-{next(serial)}"
         self.end = FarEnd(PeerId(f"{name}{next(serial)}"))
+        self.end.bell = room.bell
         self.own: dict[str, Line] = {}
         self.layout: list[str] = []
         "The mids of the session, in order."
@@ -198,7 +199,9 @@ class Client:
                 sections.append(line.text({"sendrecv": "sendonly"}.get(line.direction, line.direction)
                                           if answering else line.direction))  # fmt: skip
             else:
-                sections.append(sdp.heard(self.heard_lines[mid], self._takes(self.heard_lines[mid])))
+                section = self.heard_lines[mid]
+                more = sdp.extmap(EXTENSIONS) if section.kind == "video" else []
+                sections.append(sdp.heard(section, self._takes(section)) + more)
         self.version += 1
         local = sdp.Local(
             self.end.far.ufrag, self.end.far.pwd, " ".join(self.end.fingerprint), self.stream, "", "", 0, "x",

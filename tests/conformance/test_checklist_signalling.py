@@ -39,8 +39,12 @@ async def test_17_01_the_answer_to_an_encrypted_invite_is_encrypted() -> None:
         alice = Client(room, "alice")
         alice.proven = alice.device
         hear = room.home.devices[alice.user, alice.device]
-        room.home.devices[alice.user, alice.device] = lambda type, content, encrypted: (
-            modes.append((type, encrypted)), hear(type, content, encrypted))[0]  # fmt: skip
+
+        def note(type: str, content: dict[str, Any], encrypted: bool) -> None:
+            modes.append((type, encrypted))
+            hear(type, content, encrypted)
+
+        room.home.devices[alice.user, alice.device] = note
         await alice.dial()
         assert ("m.call.answer", True) in modes
         assert all(encrypted for _, encrypted in modes)
@@ -209,11 +213,11 @@ def is_denied(room: Room, alice: Client) -> None:
 
 
 def terminated(room: Room, alice: Client) -> None:
-    room.call(**{"m.terminated": "call_ended"})
+    room.call(terminated="call_ended")
 
 
 def terminated_as_hydrogen_does(room: Room, alice: Client) -> None:
-    room.call(**{"m.terminated": True})
+    room.call(terminated=True)
 
 
 def focus_put_out(room: Room, alice: Client) -> None:
@@ -347,7 +351,7 @@ def with_an_entry_that_somebody_else_wrote(room: Room, mallory: Client) -> None:
 
 def to_a_call_that_ended(room: Room, mallory: Client) -> None:
     mallory.enter()
-    room.call(**{"m.terminated": True})
+    room.call(terminated=True)
 
 
 @pytest.mark.parametrize(
