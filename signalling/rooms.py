@@ -1,7 +1,7 @@
 """What a sync says of rooms, as state in order: the filter, and where the sync alone does not say enough.
 
-Two things must be fetched: state that was redacted (the sync has only the redaction),
-and a room of which the sync skipped a part. Stripped state of invites comes from
+Three things must be fetched: state that was redacted (the sync has only the redaction), a
+room of which the sync skipped a part, and one whose history may have forked. Stripped state of invites comes from
 homeservers that we do not trust; nothing here may fall over it.
 """
 
@@ -65,16 +65,20 @@ class Rooms:
         return tuple(found)
 
     async def _joined(self, room: str, part: Mapping[str, Any], first: bool) -> list[StateEvent]:
-        timeline = part.get("timeline", {})
+        timeline, before = part.get("timeline", {}), part.get("state", {}).get("events", [])
         found: list[StateEvent] = []
-        for event in [*part.get("state", {}).get("events", []), *timeline.get("events", [])]:
+        for event in [*before, *timeline.get("events", [])]:
             if isinstance(event, dict) and event.get("type") == REDACTION:
                 event = await self._redacted(room, event)
             read = state_event(room, event)
             if read is not None:
                 found.append(read)
-        if timeline.get("limited") and not first:
-            # A part was skipped, and with it perhaps redactions. (A first sync has all state, and no past to miss.)
+        # A part was skipped, and with it perhaps redactions. (A first sync has all state, and no past to miss.)
+        skipped = timeline.get("limited") and not first
+        # State is told as of the start of the timeline. When two servers write at once, that start may lie on one
+        # branch of the room's history, and undo in our eyes what the other did: a join, or a ban (MSC4222).
+        forked = before and timeline.get("events")
+        if skipped or forked:
             found += await self._all(room)
         return found
 

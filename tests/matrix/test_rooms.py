@@ -6,6 +6,7 @@ from collections import Counter
 from typing import Any
 
 import aiohttp
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -61,3 +62,32 @@ async def test_messages_that_call_themselves_state_are_not_state() -> None:
     part = {"timeline": {"events": [event, event | {"state_key": "@you:y"}, event | {"state_key": None}]}}
     found, _ = await read({"rooms": {"join": {"!r": part}, "leave": {"!s": {}}}})
     assert found == (StateEvent("!r", "m.call.member", "@you:y", "@you:y", {}, 1), Gone("!s"))
+
+
+class InForce(Homeserver):
+    """A homeserver that says what state is in force now."""
+
+    def __init__(self, http: aiohttp.ClientSession, *events: dict[str, Any]) -> None:
+        super().__init__("http://127.0.0.1:9", None, http)
+        self.events = list(events)
+
+    async def state(self, room: str) -> list[dict[str, Any]]:
+        return self.events
+
+
+def membership(user: str, word: str) -> dict[str, Any]:
+    content = {"membership": word}
+    return {"type": "m.room.member", "state_key": user, "sender": user, "content": content, "origin_server_ts": 1}
+
+
+@pytest.mark.parametrize("first", [False, True])
+@pytest.mark.parametrize(("elder", "now"), [("invite", "join"), ("join", "ban")])
+async def test_the_elder_branch_of_a_forked_room_does_not_win(
+    http: aiohttp.ClientSession, elder: str, now: str, first: bool
+) -> None:
+    # What Synapse tells when another server's user joins before it has seen what just happened to this one.
+    part = {"state": {"events": [membership("@us:x", elder)]}, "timeline": {"events": [membership("@far:y", "join")]}}
+    server = InForce(http, membership("@us:x", now), membership("@far:y", "join"))
+    found = await Rooms(server, "@me:x", Counter()).read({"rooms": {"join": {"!r": part}}}, first)
+    last = {event.key: event.content["membership"] for event in found if isinstance(event, StateEvent)}
+    assert last == {"@us:x": now, "@far:y": "join"}
