@@ -51,6 +51,8 @@ class Options:
     port: int = 8900
     "Of the page; 0 for any free one."
     page: bool = True
+    federation: int | None = None
+    "Port on which the homeserver meets others of this machine; without, it knows none."
     ready_file: Path | None = None
     "Gets a JSON description of what runs, once all of it runs, and again when a process was replaced."
 
@@ -72,7 +74,9 @@ class Demo:
         data = self.options.data
         data.mkdir(parents=True, exist_ok=True)
         self.session = await self.stack.enter_async_context(aiohttp.ClientSession())
-        self.homeserver = LocalHomeserver(data / "synapse", progress=self.tell)
+        self.homeserver = LocalHomeserver(
+            data / "synapse", progress=self.tell, federation=self.options.federation
+        )
         self.stack.push_async_callback(self.homeserver.stop)
         await self.homeserver.start()
         self.guests = Guests(self.homeserver, self.session)

@@ -1,15 +1,13 @@
 """A real Synapse on this machine, for the demo, the tests and the benches.
 
-It lives in a virtual environment of its own, keeps everything in one folder, listens on
-a free port of one address and talks to nobody else: no federation, no key server, no
-push. Every rate limit is lifted, so it must never face the internet. What is said to it
-over HTTP is said by `signalling/matrix.py`.
+It lives in a virtual environment of its own, keeps everything in one folder and listens
+on a free port of one address. How it is set up is in `synapse.py`; what is said to it over
+HTTP is said by `signalling/matrix.py`.
 """
 
 from __future__ import annotations
 
 import asyncio
-import base64
 import fcntl
 import hashlib
 import json
@@ -28,6 +26,7 @@ import aiohttp
 
 from signalling.matrix import Homeserver, Login, MatrixError
 from weir.children import die_with_parent
+from weir.synapse import configuration, write_secret
 
 ROOT = Path(__file__).resolve().parent.parent
 VERSION = "1.163.2"
@@ -73,12 +72,15 @@ class LocalHomeserver:
         server_name: str = "localhost",
         address: str = "127.0.0.1",
         port: int | None = None,
+        federation: int | None = None,
     ) -> None:
+        """`federation`: a port for other homeservers on this machine, which becomes part of the name; without, none."""
         self.folder = folder.resolve()
-        self.server_name = server_name
+        self.server_name = server_name if federation is None else f"{server_name}:{federation}"
         self._progress = progress
         self._address = address
         self._wanted_port = port
+        self._federation = federation
         self._port = 0
         self._process: subprocess.Popen[bytes] | None = None
         self._lock: IO[str] | None = None
@@ -118,8 +120,9 @@ class LocalHomeserver:
 
     async def _start(self, python: Path) -> None:
         self._progress("starting the homeserver (Synapse)")
-        if self._wanted_port is not None and not is_free(self._address, self._wanted_port):
-            raise HomeserverFailed(f"port {self._wanted_port} of {self._address} is in use")
+        for port in (self._wanted_port, self._federation):
+            if port is not None and not is_free(self._address, port):
+                raise HomeserverFailed(f"port {port} of {self._address} is in use")
         for left in reversed(range(PORT_TRIES)):
             self._port = self._wanted_port or free_port(self._address)
             self._launch(python)
@@ -176,7 +179,11 @@ class LocalHomeserver:
 
     def _launch(self, python: Path) -> None:
         config = self.folder / "homeserver.json"
-        config.write_text(json.dumps(self._configuration(), indent=2))
+        settings = configuration(
+            self.folder, self.server_name, self._address, self._port, self._federation,
+            {name: self._secret(name) for name in ("registration", "macaroon", "form")},
+        )  # fmt: skip
+        config.write_text(json.dumps(settings, indent=2))
         config.chmod(0o600)
         with self._log.open("wb") as log:
             # A session of its own: Ctrl-C in a terminal is for us, and we stop it in our own order.
@@ -232,68 +239,8 @@ class LocalHomeserver:
     def _secret(self, name: str) -> str:
         path = self.folder / f"{name}.secret"
         if not path.exists():
-            path.touch(mode=0o600)
-            path.write_text(secrets.token_urlsafe(32))
+            write_secret(path, secrets.token_urlsafe(32))
         return path.read_text()
-
-    def _configuration(self) -> dict[str, object]:
-        key = self.folder / "signing.key"
-        if not key.exists():
-            seed = base64.b64encode(secrets.token_bytes(32)).decode().rstrip("=")
-            key.touch(mode=0o600)
-            key.write_text(f"ed25519 a_weir {seed}\n")
-        logs = self.folder / "log.json"
-        logs.write_text(json.dumps(LOGGING))
-        resources: list[object] = [{"names": ["client"]}]
-        listener = {"port": self._port, "bind_addresses": [self._address], "type": "http", "tls": False}
-        return {
-            "server_name": self.server_name,
-            "public_baseurl": self.base_url + "/",
-            "listeners": [listener | {"resources": resources}],
-            "database": {"name": "sqlite3", "args": {"database": str(self.folder / "homeserver.db")}},
-            "media_store_path": str(self.folder / "media"),
-            "signing_key_path": str(key),
-            "log_config": str(logs),
-            "registration_shared_secret": self.registration_secret,
-            "macaroon_secret_key": self._secret("macaroon"),
-            "form_secret": self._secret("form"),
-            **ALONE,
-            **UNLIMITED,
-        }
-
-
-ALONE: dict[str, object] = {
-    "report_stats": False,
-    "trusted_key_servers": [],  # the default asks matrix.org
-    "suppress_key_server_warning": True,
-    "federation_domain_whitelist": [],
-    "presence": {"enabled": False},
-    "push": {"enabled": False},
-    "stats": {"enabled": False},
-    "enable_search": False,
-    "user_directory": {"enabled": False},
-    "url_preview_enabled": False,
-    "bcrypt_rounds": 4,  # passwords of a machine that is thrown away; 12 rounds cost 0.3 s of CPU a login
-}
-
-WIDE = {"per_second": 10000, "burst_count": 10000}
-UNLIMITED: dict[str, object] = {
-    "rc_message": WIDE,
-    "rc_registration": WIDE,
-    "rc_login": {"address": WIDE, "account": WIDE, "failed_attempts": WIDE},
-    "rc_joins": {"local": WIDE, "remote": WIDE},
-    "rc_joins_per_room": WIDE,
-    "rc_invites": {"per_room": WIDE, "per_user": WIDE, "per_issuer": WIDE},
-    "rc_room_creation": WIDE,
-}
-
-LOGGING: dict[str, object] = {
-    "version": 1,
-    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
-    "handlers": {"out": {"class": "logging.StreamHandler", "formatter": "line"}},
-    "root": {"level": "WARNING", "handlers": ["out"]},
-    "disable_existing_loggers": False,
-}
 
 
 def free_port(address: str) -> int:
