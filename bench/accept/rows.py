@@ -86,7 +86,7 @@ CALL: tuple[Row, ...] = (
         "admission",
         "not in the room, invited, left, kicked, banned, denied server, other device: 0 of 7 get an answer or a packet;"
         " a ban ends media within 2 s",
-        None,
+        ".venv/bin/python -m pytest -q tests/interop/test_who_gets_in.py",
         TESTS,
     ),
     Row(
