@@ -8,6 +8,7 @@ and nothing that the peer did not offer is in an answer.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from focus.commands import Candidate, Codec
 from focus.description import FEEDBACK, URIS, Line
@@ -72,7 +73,7 @@ def order(peer: Peer) -> tuple[str, ...]:
 
 def numbers(peer: Peer, kind: Kind) -> tuple[Codec, tuple[str, ...], dict[str, int]]:
     """Payload types, parameters and extension ids for a line of ours, in the peer's numbering."""
-    codec, fmtp = DEFAULTS[kind]
+    codec, fmtp = _default(peer, kind)
     taken: dict[str, int] = {}
     for line in peer.lines:
         for number, uri in line.extmap:
@@ -92,6 +93,17 @@ def numbers(peer: Peer, kind: Kind) -> tuple[Codec, tuple[str, ...], dict[str, i
     if not taken:
         wanted = {uri: place for place, (uri, slot) in enumerate(URIS.items(), 1) if slot in ("mid", "audio_level")}
     return codec, fmtp, wanted
+
+
+def _default(peer: Peer, kind: Kind) -> tuple[Codec, tuple[str, ...]]:
+    """Numbers for a kind of which the peer has no line. In a bundle each means one codec (RFC 8843 §10.1.2)."""
+    codec, fmtp = DEFAULTS[kind]
+    taken = {number for line in peer.lines for number in line.formats}
+    free = [number for number in range(98, 111) if str(number) not in taken]
+    if len(free) < 2 or taken.isdisjoint((str(codec.pt), str(codec.rtx_pt))):
+        return codec, fmtp
+    moved = replace(codec, pt=free[0], rtx_pt=free[1] if codec.rtx_pt is not None else None)
+    return moved, tuple(f"{free[0]} {text.partition(' ')[2]}" for text in fmtp)
 
 
 def standing(slot: Slot) -> Use | None:
