@@ -47,6 +47,8 @@ export class Call implements CallControls {
     streams: [],
     speaking: new Set(),
     floor: undefined,
+    focusUser: "",
+    closedToOthers: false,
     uplink: "good",
   });
 
@@ -61,6 +63,7 @@ export class Call implements CallControls {
   /** What our entry says of our feeds, once the homeserver has taken it. */
   private written = "";
   private entrySeen = false;
+  private focusComes = true;
   private wake: () => void = () => undefined;
   private readonly ends: (() => void)[] = [];
 
@@ -96,6 +99,7 @@ export class Call implements CallControls {
 
   async allow(): Promise<void> {
     await this.entrance?.allow();
+    // A call that runs is told by room state; one that was stopped goes on.
     this.again();
   }
 
@@ -176,7 +180,10 @@ export class Call implements CallControls {
     const way = await entrance.find();
     this.way = way;
     this.written = "";
-    await Promise.all([this.writeEntry(true), entrance.bringFocus(way.focus)]);
+    this.store.set({ focusUser: way.focus.userId });
+    const [, focusComes] = await Promise.all([this.writeEntry(true), entrance.bringFocus(way.focus)]);
+    if (!focusComes) this.store.set({ delay: "uninvited" });
+    this.focusComes = focusComes;
   }
 
   /** Dial until something that only a person can mend. */
@@ -191,7 +198,7 @@ export class Call implements CallControls {
       this.tellStreams();
       const next = verdict(ending, attempt, Math.random());
       if (!next.again) throw new Stopped({ kind: next.fatal });
-      this.store.set({ phase: wasLive ? "reconnecting" : this.store.value.phase, delay: delayOf(ending) });
+      this.store.set({ phase: wasLive ? "reconnecting" : this.store.value.phase, delay: this.focusComes ? delayOf(ending) : "uninvited" });
       await this.pause(next.wait);
       await this.findWay();
     }
@@ -302,7 +309,11 @@ export class Call implements CallControls {
   // What is shown.
 
   private name(session: Session): void {
-    this.store.set({ roomName: session.roomName(), ownName: session.nameOf(session.userId) });
+    this.store.set({
+      roomName: session.roomName(),
+      ownName: session.nameOf(session.userId),
+      closedToOthers: this.entrance?.closedToOthers ?? false,
+    });
   }
 
   private tellStreams(): void {

@@ -53,13 +53,24 @@ export class Entrance {
     await this.write(CALL_MEMBER, this.session.userId, withEntry(this.ownContent(), way.conf, own, Date.now()));
   }
 
-  /** Invite the focus if it is not in the room. Whoever may not invite hopes that somebody else did. */
-  async bringFocus(focus: Device): Promise<void> {
+  /** Invite the focus if it is not in the room. False: it is missing, and we may not invite it. */
+  async bringFocus(focus: Device): Promise<boolean> {
     const membership = await this.session.membershipOf(focus.userId);
-    if (membership === "join" || membership === "invite") return;
-    await this.session.invite(focus.userId).catch((error: unknown) => {
-      if (!(error instanceof Refused) || error.status !== 403) throw error;
-    });
+    if (membership === "join" || membership === "invite") return true;
+    try {
+      await this.session.invite(focus.userId);
+      return true;
+    } catch (error) {
+      if (error instanceof Refused && error.status === 403) return false;
+      throw error;
+    }
+  }
+
+  /** Whether ordinary members may not join calls, though we could let them. */
+  get closedToOthers(): boolean {
+    const levels = powerLevels(this.session.readState());
+    const closed = levelOf(levels, "") < levelNeeded(levels, CALL_MEMBER);
+    return closed && mayAllow(levels, this.session.userId, this.session.creators());
   }
 
   /** Take our entry out. */

@@ -36,8 +36,10 @@ export type Problem =
 
 /** What delays a connection that is still being tried; shown after a while. */
 export type Delay =
-  /** The focus has not come into the room, or does not answer. */
+  /** The focus does not answer. */
   | "focus"
+  /** The focus is not in the room, and we may not invite it: somebody else has to. */
+  | "uninvited"
   /** The focus refused us for now: it is full. */
   | "busy"
   /** Media does not get through. */
@@ -69,6 +71,10 @@ export interface CallState {
   readonly speaking: ReadonlySet<string>;
   /** The stream that has the floor: the last speaker among the others. */
   readonly floor: string | undefined;
+  /** The focus's user id, to name it to whoever has to invite it. */
+  readonly focusUser: string;
+  /** The others in the room may not join calls, and we can change that: worth offering. */
+  readonly closedToOthers: boolean;
   /** Whether what we send reaches the focus, for a mark on our own tile. */
   readonly uplink: "good" | "poor";
 }
@@ -80,7 +86,7 @@ export const OWN = "own";
 export interface CallControls {
   /** The visible pictures and how large they are, in CSS pixels, by stream id. Anything not in it is not sent to us. */
   show(pictures: ReadonlyMap<string, Size>): void;
-  /** As an admin, allow everybody in the room to write call state, then go on. Throws `Refused`. */
+  /** As an admin, allow everybody in the room to join calls, then go on. Throws `Refused`. */
   allow(): Promise<void>;
   /** Try again after a problem. */
   retry(): void;
