@@ -6,6 +6,7 @@ read once, here, and passed down as values: no other file opens the configuratio
 
 from __future__ import annotations
 
+import os
 import stat
 import tomllib
 from collections.abc import Mapping
@@ -166,6 +167,12 @@ def load(path: Path) -> Config:
     return from_mapping(tables, path.resolve().parent)
 
 
+def handed_over(path: Path) -> bool:
+    """Whether systemd put a file there for us alone: it does so by an ACL, which shows as rights of the group."""
+    folder = os.environ.get("CREDENTIALS_DIRECTORY")
+    return folder is not None and path.parent == Path(folder)
+
+
 def read_token(path: Path) -> str:
     """Read the access token. Raises `ConfigError` if the file is missing, empty or open to others."""
     try:
@@ -174,7 +181,7 @@ def read_token(path: Path) -> str:
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not plain text"
         raise ConfigError((f"matrix.access_token_file: {path} cannot be read ({reason}).",)) from None
-    if stat.S_IMODE(mode) & 0o077:
+    if stat.S_IMODE(mode) & (0o007 if handed_over(path) else 0o077):
         raise ConfigError(
             (f"matrix.access_token_file: {path} can be read by others; allow its owner only (chmod 600).",)
         )

@@ -270,6 +270,19 @@ def test_a_token_of_its_owner_is_read(tmp_path: Path, mode: int) -> None:
     assert read_token(load(written(tmp_path, token="syt_x\n", mode=mode)).matrix.access_token_file) == "syt_x"
 
 
+@pytest.mark.parametrize(("mode", "taken"), [(0o440, True), (0o400, True), (0o444, False), (0o640, True)])
+def test_a_token_that_systemd_hands_over_may_show_rights_of_a_group(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mode: int, taken: bool
+) -> None:
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
+    path = load(written(tmp_path, mode=mode)).matrix.access_token_file
+    if taken:
+        assert read_token(path) == "syt_secret"
+    else:
+        with pytest.raises(ConfigError, match="chmod 600"):
+            read_token(path)
+
+
 @pytest.mark.parametrize("token", [None, "", "two words", "täken"])
 def test_a_token_file_holds_one_token(tmp_path: Path, token: str | None) -> None:
     with pytest.raises(ConfigError, match="access_token_file"):
