@@ -48,6 +48,7 @@ class Room:
     faults: Counter[str] = field(default_factory=Counter)
     engine: Table = field(default_factory=Table)
     told: list[Told] = field(default_factory=list)
+    callers: list[Caller] = field(default_factory=list)
     running: Running = field(init=False)
 
     def __post_init__(self) -> None:
@@ -71,12 +72,15 @@ class Room:
         return told
 
     def wait(self, seconds: float) -> list[Told]:
-        """Let time pass, looking at deadlines as the switchboard does."""
-        told = []
+        """Let time pass, looking at deadlines as the switchboard does; callers answer what they are told."""
+        told: list[Told] = []
         end = self.now + seconds
         while self.now < end:
             self.now = min(end, self.now + 0.25)
-            told += self.post(Ticked())
+            now = self.post(Ticked())
+            for caller in self.callers:
+                now = caller.hear(now)
+            told += now
         return told
 
     def peer(self, name: str) -> Peer:
@@ -105,6 +109,7 @@ class Caller:
     offers: list[sdp.Remote] = field(default_factory=list)
 
     def __post_init__(self) -> None:
+        self.room.callers.append(self)
         name = self.name
         self.local = sdp.Local(
             f"{name}ufrag", f"{name}password".ljust(24, "x"), "sha-256 " + ":".join(["AB"] * 32),
@@ -181,14 +186,6 @@ class Caller:
                         told += self.room.post(Alive(self.peer))
                 case _:
                     pass
-        return told
-
-    def wait(self, seconds: float) -> list[Told]:
-        """Let time pass, answering what comes."""
-        told = []
-        end = self.room.now + seconds
-        while self.room.now < end:
-            told += self.hear(self.room.wait(min(0.25, end - self.room.now)))
         return told
 
     def line(self, track: str) -> sdp.Section:
