@@ -9,6 +9,10 @@ export default defineConfig({
     // The Matrix SDK alone is about 1 MB; its Olm part is a file of its own, fetched when needed.
     chunkSizeWarningLimit: 2000,
     assetsInlineLimit: 0,
+    rollupOptions: {
+      // "use client" in component libraries is for servers, which this page has none of.
+      onwarn: (warning, warn) => warning.code === "MODULE_LEVEL_DIRECTIVE" || warn(warning),
+    },
   },
   // Its WebAssembly file lies beside it: bundled ahead of time in development, it would not be found.
   optimizeDeps: { exclude: ["@matrix-org/matrix-sdk-crypto-wasm"] },

@@ -1,0 +1,71 @@
+/** Before the call: how one looks and sounds, and the button that joins. */
+import { Mic, MicOff, Video, VideoOff } from "lucide-react";
+import { useEffect, useState } from "react";
+import type { Size } from "../core/vocabulary";
+import type { LocalMedia } from "../media/local";
+import { say } from "../strings";
+import { Avatar } from "./Avatar";
+import { BarButton } from "./BarButton";
+import { DeviceChoice } from "./DeviceChoice";
+import { MediaNotices } from "./Notices";
+import { Page } from "./Page";
+import { Picture } from "./Picture";
+import { useStore } from "./useStore";
+
+interface Props {
+  readonly brand: string;
+  readonly room: string;
+  readonly userId: string;
+  readonly media: LocalMedia;
+  onJoin(): void;
+}
+
+export function Lobby({ brand, room, userId, media, onJoin }: Props) {
+  const { camera, mic } = useStore(media.store);
+  const [size, setSize] = useState<Size>();
+  const asking = (camera.on && !camera.track) || (mic.on && !mic.track);
+  useEffect(() => {
+    document.title = say("app.title", { room, brand });
+  }, [room, brand]);
+  return (
+    <Page brand={brand} wide>
+      <div className="lobby">
+        <div className="preview">
+          <Avatar userId={userId} name={userId} />
+          <Picture track={camera.track} mirrored whole={false} visible={camera.on && size !== undefined} onSize={setSize} />
+          {!camera.on && <p className="preview-text">{say("lobby.cameraOff")}</p>}
+          {asking && <p className="preview-text">{say("lobby.asking")}</p>}
+          <div className="preview-bar">
+            <BarButton
+              icon={mic.on ? Mic : MicOff}
+              label={say(mic.on ? "bar.mute" : "bar.unmute")}
+              tone={mic.on ? undefined : "off"}
+              onClick={() => void media.setMic(!mic.on)}
+            />
+            <BarButton
+              icon={camera.on ? Video : VideoOff}
+              label={say(camera.on ? "bar.cameraOff" : "bar.cameraOn")}
+              tone={camera.on ? undefined : "off"}
+              onClick={() => void media.setCamera(!camera.on)}
+            />
+          </div>
+        </div>
+        <section className="card">
+          <div>
+            <h1>{say("lobby.title")}</h1>
+            <p className="lobby-room">{room}</p>
+          </div>
+          <DeviceChoice media={media} />
+          <div className="lobby-notices">
+            <MediaNotices media={media} />
+          </div>
+          <button type="button" className="button" onClick={onJoin} autoFocus>
+            <Video aria-hidden="true" />
+            {say("lobby.join")}
+          </button>
+          <p className="who">{say("lobby.as", { user: userId })}</p>
+        </section>
+      </div>
+    </Page>
+  );
+}

@@ -1,0 +1,49 @@
+/** Which tile lies where, and how large each picture is painted: pure, over tiles and the room that there is. */
+import { grid, spotlight } from "../core/layout";
+import type { Size } from "../core/vocabulary";
+import { contained, covering, ratioOf, WIDE } from "./ratio";
+import { place, type Placement } from "./placement";
+import type { TileView } from "./tiles";
+
+/** Ratios of the pictures that have been seen, by tile. */
+export type Ratios = ReadonlyMap<string, number>;
+
+export interface Staging {
+  readonly placement: Placement;
+  /** Whether the small tile lies on the large one. */
+  readonly corner: boolean;
+}
+
+/** Place all tiles, one of them large or (`undefined`) all alike. */
+export function arrange(tiles: readonly TileView[], space: Size, large: string | undefined, ratios: Ratios): Staging {
+  const small = tiles.map((tile) => tile.id).filter((id) => id !== large);
+  const arrangement = large === undefined ? grid(space, small.length) : spotlight(space, small.length);
+  const tile = tiles.find((one) => one.id === large);
+  const area = arrangement.kind === "grid" ? space : arrangement.large;
+  // Without a picture to respect, a tile may fill more of the room that there is.
+  const free = Math.min(WIDE, Math.max(1, area.width / Math.max(1, area.height)));
+  const placement = place(arrangement, space, small, large, tile?.pictured ? ratioFor(tile, ratios) : free);
+  return { placement, corner: arrangement.kind === "corner" };
+}
+
+function ratioFor(tile: TileView, ratios: Ratios): number {
+  return ratios.get(tile.id) ?? ratioOf(tile.captured) ?? WIDE;
+}
+
+/** The painted size of every picture of others that is in view. */
+export function pictures(
+  tiles: readonly TileView[],
+  placement: Placement,
+  seen: ReadonlySet<string>,
+  ratios: Ratios,
+): Map<string, Size> {
+  const shown = new Map<string, Size>();
+  for (const tile of tiles) {
+    const spot = placement.spots.get(tile.id);
+    if (!spot || tile.own || !tile.pictured || !seen.has(tile.id) || spot.width <= 0) continue;
+    const box = { width: spot.width, height: spot.height };
+    const whole = spot.large || tile.purpose === "m.screenshare";
+    shown.set(tile.id, (whole ? contained : covering)(ratioFor(tile, ratios), box));
+  }
+  return shown;
+}
