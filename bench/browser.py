@@ -17,8 +17,8 @@ from typing import Any
 from playwright.async_api import BrowserContext, Page, async_playwright
 
 CHROMIUM = "/usr/bin/chromium"
+FAKE_CAMERA = ["--use-fake-device-for-media-stream=fps=30"]
 ARGUMENTS = [
-    "--use-fake-device-for-media-stream=fps=30",
     "--use-fake-ui-for-media-stream",
     "--no-sandbox",
     "--disable-gpu",
@@ -116,15 +116,20 @@ class Window:
 
 
 @asynccontextmanager
-async def window(url: str | None, width: int = 1280, height: int = 800) -> AsyncIterator[Window]:
-    """Start a Chromium of its own, with a fresh profile, and open `url` in it."""
+async def window(
+    url: str | None, width: int = 1280, height: int = 800, *, camera: bool = True
+) -> AsyncIterator[Window]:
+    """Start a Chromium of its own, with a fresh profile, and open `url` in it.
+
+    `camera`: with a fake camera and microphone, or none at all.
+    """
     async with async_playwright() as playwright:
         with tempfile.TemporaryDirectory(prefix="weir-chromium-", ignore_cleanup_errors=True) as profile:
             context = await playwright.chromium.launch_persistent_context(
                 profile,
                 executable_path=CHROMIUM,
                 headless=True,
-                args=ARGUMENTS,
+                args=[*ARGUMENTS, *(FAKE_CAMERA if camera else [])],
                 permissions=["camera", "microphone"],
                 viewport={"width": width, "height": height},
             )
