@@ -24,7 +24,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run the demo until SIGINT or SIGTERM, or until a part of it breaks."""
-    options = Options(args.data.absolute(), args.people, args.port, not args.no_page, args.ready_file)
+    options = Options(
+        data=args.data.absolute(), people=args.people, port=args.port, page=not args.no_page, ready_file=args.ready_file
+    )
     return asyncio.run(live(options))
 
 
