@@ -91,7 +91,7 @@ def test_who_comes_sees_who_is_there_and_is_seen() -> None:
 
 BAD: list[tuple[object, str]] = [
     (Offered(GUEST, "", ()), "sdp_no_version"),
-    (Offered(GUEST, again()[:300], ()), "sdp_no_media"),
+    (Offered(GUEST, again()[:300], ()), "sdp_no_rtcp_mux"),
     (Offered(GUEST, again(setup="passive"), ()), "sdp_dtls_role"),
     (Offered(GUEST, offer(microphone(), picture()), ()), "sdp_m_line_gone"),
     (Offered(GUEST, offer(picture(), microphone(), channel()), ()), "sdp_m_line_order"),
