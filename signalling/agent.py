@@ -24,7 +24,6 @@ from focus.vocabulary import (
     Left,
     Names,
     Offered,
-    Owner,
     PeerId,
     Reason,
     Selected,
@@ -38,7 +37,7 @@ from signalling.door import Door, Knock
 from signalling.leg import Leg, Move
 from signalling.limits import SignallingLimits
 from signalling.link import Batch, Gone, Invited, Link, Memory, StateEvent, ToDevice
-from signalling.membership import Room, apply, server
+from signalling.membership import Room, apply, flaws, server
 from signalling.order import Order
 from signalling.outbox import Outbox
 from signalling.registry import Registry
@@ -142,6 +141,7 @@ class Agent:
     def _room(self, event: StateEvent | Invited | Gone, touched: dict[str, None]) -> None:
         match event:
             case StateEvent():
+                self.faults.update(flaws(event))
                 room = self._rooms.get(event.room) or Room(event.room)
                 self._rooms[event.room] = apply(room, event)
                 touched[event.room] = None
@@ -210,6 +210,9 @@ class Agent:
             self.faults["device_not_proven"] += 1
             return
         key = (message.sender, header.device, header.call)
+        if self._order.seen(key, header.seq):
+            self.faults["repeated"] += 1
+            return
         for ready, head in self._order.take(key, header.seq, (message, header), self._clock()):
             self._guard(lambda ready=ready, head=head: self._deliver(ready, head))  # type: ignore[misc]
 
@@ -253,12 +256,14 @@ class Agent:
             case events.Candidates():
                 # Addresses that a client names are never dialled: nothing to do with them.
                 leg.move(Move.CANDIDATES)
-            case events.Invite() | events.Unknown():
-                pass
+            case events.Unknown():
+                self.faults["unknown_type"] += 1
+            case events.Invite():
+                raise AssertionError("an invite goes to the door first")
 
     def _negotiate(self, leg: Leg, event: events.Negotiate, *, by_channel: bool) -> None:
         leg.move(Move.NEGOTIATE)
-        streams = metadata.read(event.metadata, self._owner(leg))
+        streams = metadata.read(event.metadata, leg.owner)
         if event.type == "offer":
             leg.by_channel = by_channel
             self._switchboard.post(leg.conference, Offered(leg.peer, event.sdp, streams))
@@ -267,11 +272,7 @@ class Agent:
 
     def _describe(self, leg: Leg, event: events.MetadataChanged) -> None:
         leg.move(Move.DESCRIBE)
-        streams = metadata.read(event.metadata, self._owner(leg))
-        self._switchboard.post(leg.conference, Described(leg.peer, streams))
-
-    def _owner(self, leg: Leg) -> Owner:
-        return Owner(leg.caller.user, leg.caller.device)
+        self._switchboard.post(leg.conference, Described(leg.peer, metadata.read(event.metadata, leg.owner)))
 
     # Invites.
 
@@ -280,12 +281,15 @@ class Agent:
         caller = knock.caller
         leg = self._legs.of_call(caller.user, caller.device, knock.call)
         if leg is not None and leg.caller == caller:
+            if leg.opened and knock.invite.sdp == leg.invited:
+                self.faults["repeated"] += 1
+                return
             leg.move(Move.INVITE)
-            streams = metadata.read(knock.invite.metadata, self._owner(leg))
+            streams = metadata.read(knock.invite.metadata, leg.owner)
             self._switchboard.post(leg.conference, Offered(leg.peer, knock.invite.sdp, streams))
             return
-        if not self._door.within_rate(caller.user, self._clock()):
-            self.faults["too_many_invites"] += 1
+        if (why := self._door.shut(knock, self._clock())) is not None:
+            self.faults[why] += 1
             return
         self._judge(knock)
 
@@ -320,22 +324,27 @@ class Agent:
             caller,
             knock.call,
             encrypted=caller.proven is not None,
+            invited=knock.invite.sdp,
         )
         before = self._legs.of_key(leg.key)
         if before is not None:
             self._drop(before, Reason.REPLACED)
         self._legs.add(leg)
-        owner = self._owner(leg)
-        streams = metadata.read(knock.invite.metadata, owner)
-        self._switchboard.post(leg.conference, Join(leg.peer, owner, knock.invite.sdp, streams))
+        streams = metadata.read(knock.invite.metadata, leg.owner)
+        self._switchboard.post(leg.conference, Join(leg.peer, leg.owner, knock.invite.sdp, streams))
 
     # Ends.
 
     def _drop(self, leg: Leg, reason: Reason) -> None:
         """End a leg without a word to the client."""
-        self._legs.remove(leg)
-        self._order.forget((leg.caller.user, leg.caller.device, leg.call))
+        self._forget(leg)
         self._switchboard.post(leg.conference, Left(leg.peer, reason))
+
+    def _forget(self, leg: Leg) -> None:
+        self._legs.remove(leg)
+        name = (leg.caller.user, leg.caller.device, leg.call)
+        self._order.forget(name)
+        self._door.close(*name)
 
     def _end(self, leg: Leg, reason: Reason) -> None:
         """End a leg and tell the client."""
@@ -356,8 +365,7 @@ class Agent:
         if leg is None:
             return
         if isinstance(told, Ended):
-            self._legs.remove(leg)
-            self._order.forget((leg.caller.user, leg.caller.device, leg.call))
+            self._forget(leg)
             self._speech.hang_up(leg, told.reason)
         else:
             leg.opened = leg.opened or isinstance(told, View)

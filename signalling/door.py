@@ -1,4 +1,4 @@
-"""How often somebody may knock, and that each is refused once at most.
+"""How often somebody may knock, that each is refused once at most, and that no call begins twice.
 
 Bounded memory whatever strangers do. Time comes from the caller.
 """
@@ -34,9 +34,16 @@ class Door:
         self._limits = limits
         self._buckets: OrderedDict[str, Bucket] = OrderedDict()
         self._refused: OrderedDict[tuple[str, str, str], None] = OrderedDict()
+        self._over: OrderedDict[tuple[str, str, str], None] = OrderedDict()
 
-    def within_rate(self, user: str, now: float) -> bool:
-        """Whether a user may dial once more now; it then counts."""
+    def shut(self, knock: Knock, now: float) -> str | None:
+        """Why a knock is not even looked at, None if it is; it then counts."""
+        caller = knock.caller
+        if (caller.user, caller.device, knock.call) in self._over:
+            return "call_is_over"
+        return None if self._within_rate(caller.user, now) else "too_many_invites"
+
+    def _within_rate(self, user: str, now: float) -> bool:
         limits = self._limits
         bucket = self._buckets.setdefault(user, Bucket(limits.joins_burst, now))
         while len(self._buckets) > MOST_USERS:
@@ -53,7 +60,14 @@ class Door:
         name = (user, device, call)
         if name in self._refused:
             return False
-        self._refused[name] = None
-        while len(self._refused) > self._limits.refusals:
-            self._refused.popitem(last=False)
+        self._note(self._refused, name)
         return True
+
+    def close(self, user: str, device: str, call: str) -> None:
+        """This call is over: whatever invites to it from now on is old."""
+        self._note(self._over, (user, device, call))
+
+    def _note(self, names: OrderedDict[tuple[str, str, str], None], name: tuple[str, str, str]) -> None:
+        names[name] = None
+        while len(names) > self._limits.refusals:
+            names.popitem(last=False)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from focus.faults import PeerFault
-from focus.vocabulary import ConferenceId, PeerId, Reason
+from focus.vocabulary import ConferenceId, Owner, PeerId, Reason
 from signalling.admission import Caller
 
 
@@ -86,6 +86,8 @@ class Leg:
     call: str
     encrypted: bool
     "The invite came by Olm: so goes all that we send."
+    invited: str
+    "The invite's SDP, to know the same invite again."
     state: State = State.JOINING
     sent: int = 0
     "Our next seq."
@@ -98,6 +100,11 @@ class Leg:
     def key(self) -> tuple[str, str, str, str]:
         """Room, call, user, device: whoever has the same key replaces this leg (digest §2)."""
         return self.room, self.caller.conf, self.caller.user, self.caller.device
+
+    @property
+    def owner(self) -> Owner:
+        """To whom its streams belong."""
+        return Owner(self.caller.user, self.caller.device)
 
     def move(self, move: Move) -> None:
         """Go on by the table. Raises PeerFault for an illegal move, which changes nothing."""

@@ -24,7 +24,7 @@ class SignallingLimits:
     rooms: int = 1000
     "Rooms that the focus stays in."
     refusals: int = 5000
-    "Refused calls remembered, so that each is told once."
+    "Refused calls remembered, so that each is told once; and as many that ended, so that none begins twice."
     text: int = 262_144
     "Characters of one data channel message."
     depth: int = 32

@@ -20,6 +20,8 @@ class _Line(Generic[T]):
     touched: float
     held: dict[int, T] = field(default_factory=dict)
     since: float = 0.0
+    given_up: list[int] = field(default_factory=list)
+    "The newest numbers that were not waited for any longer, ascending."
 
 
 class Order(Generic[T]):
@@ -42,7 +44,10 @@ class Order(Generic[T]):
             line = self._lines[key] = _Line(0, now)
         line.touched = now
         if seq < line.next:
-            # Delivered again, or counted anew by a client that restarted: its content decides.
+            # Late, or delivered again: homeservers promise a message once at least (digest §20.7).
+            if seq not in line.given_up:
+                return []
+            line.given_up.remove(seq)
             return [item]
         if not line.held:
             line.since = now
@@ -51,6 +56,13 @@ class Order(Generic[T]):
         if len(line.held) > self._bound:
             ready += self._skip(line)
         return ready
+
+    def seen(self, key: Hashable, seq: int | None) -> bool:
+        """Whether a message of this number was delivered already, or waits."""
+        line = self._lines.get(key)
+        if line is None or seq is None:
+            return False
+        return seq in line.held or seq < line.next and seq not in line.given_up
 
     def overdue(self, now: float) -> list[T]:
         """What waited too long: the missing ones are given up."""
@@ -72,5 +84,8 @@ class Order(Generic[T]):
         return ready
 
     def _skip(self, line: _Line[T]) -> list[T]:
-        line.next = min(line.held)
+        first = min(line.held)
+        lost = range(max(line.next, first - self._bound), first)
+        line.given_up = [*line.given_up, *lost][-self._bound :]
+        line.next = first
         return self._ready(line)
