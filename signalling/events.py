@@ -118,7 +118,10 @@ def text(content: Content, key: str, *, empty: bool = False) -> str:
 
 
 KNOWN_FIELDS = frozenset(
-    {"conf_id", "call_id", "device_id", "party_id", "sender_session_id", "dest_session_id", "selected_party_id", "type"}
+    {
+        "conf_id", "call_id", "device_id", "party_id", "sender_session_id", "dest_session_id", "selected_party_id",
+        "type", "reason",
+    }
 )
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import fnmatch
 import ipaddress
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any, TypeVar
@@ -19,6 +19,8 @@ from signalling.link import StateEvent
 CALL = ("org.matrix.msc3401.call", "m.call")
 MEMBER = ("org.matrix.msc3401.call.member", "m.call.member")
 ACTIVE = ("org.matrix.msc3898.foci.active", "m.foci.active")
+MOST_CALLS, MOST_DEVICES = 8, 32
+"Read from one user's entry; the rest is left out."
 V = TypeVar("V")
 
 
@@ -104,16 +106,58 @@ def apply(room: Room, event: StateEvent) -> Room:
             return room
 
 
+def flaws(event: StateEvent) -> tuple[str, ...]:
+    """What of a piece of state cannot be understood, each as a metric label; what else it says counts all the same.
+
+    Events of MatrixRTC are not ours, so nothing is wrong with them.
+    """
+    content = event.content if isinstance(event.content, Mapping) else {}
+    if event.type in CALL:
+        ended = not content or content.get("m.terminated")
+        return () if ended or isinstance(content.get("m.intent"), str) else ("call_intent",)
+    if event.type in MEMBER:
+        if "m.calls" not in content:
+            return ()
+        return ("member_of_another",) if event.key != event.sender else tuple(_member_flaws(content))
+    if event.type == "m.room.member" and not isinstance(content.get("membership"), str):
+        return ("membership",)
+    if event.type == "m.room.server_acl":
+        lists = [content.get(name, []) for name in ("allow", "deny")]
+        sound = all(isinstance(found, list) and all(isinstance(item, str) for item in found) for found in lists)
+        return () if sound else ("server_acl",)
+    return ()
+
+
+def _member_flaws(content: Mapping[str, Any]) -> Iterator[str]:
+    calls = content["m.calls"]
+    if not isinstance(calls, list):
+        yield "member_calls"
+        return
+    if len(calls) > MOST_CALLS:
+        yield "member_too_many"
+    for call in calls[:MOST_CALLS]:
+        if not isinstance(call, Mapping) or not isinstance(call.get("m.call_id"), str):
+            yield "member_call"
+        elif not isinstance(devices := call.get("m.devices"), list):
+            yield "member_devices"
+        else:
+            if len(devices) > MOST_DEVICES:
+                yield "member_too_many"
+            for item in devices[:MOST_DEVICES]:
+                if not isinstance(item, Mapping) or _device(item, content.get("m.expires_ts")) is None:
+                    yield "member_device"
+
+
 def _entries(content: Mapping[str, Any]) -> Mapping[str, tuple[Device, ...]]:
     found: dict[str, tuple[Device, ...]] = {}
     fallback = content.get("m.expires_ts")
     calls = content.get("m.calls")
-    for call in calls[:8] if isinstance(calls, list) else ():
+    for call in calls[:MOST_CALLS] if isinstance(calls, list) else ():
         if not isinstance(call, Mapping) or not isinstance(call.get("m.call_id"), str):
             continue
         devices = call.get("m.devices")
         if isinstance(devices, list):
-            read = [_device(item, fallback) for item in devices[:32] if isinstance(item, Mapping)]
+            read = [_device(item, fallback) for item in devices[:MOST_DEVICES] if isinstance(item, Mapping)]
             found[call["m.call_id"]] = tuple(device for device in read if device is not None)
     return MappingProxyType(found)
 
@@ -123,7 +167,10 @@ def _device(item: Mapping[str, Any], fallback: object) -> Device | None:
     expires = item.get("expires_ts", fallback)
     if not isinstance(device, str) or not isinstance(session, str) or isinstance(expires, bool):
         return None
-    if not isinstance(expires, int | float) or not isinstance(item.get("feeds", []), list):
+    # A range, because JSON has numbers that no clock has: 1e999, say.
+    if not isinstance(expires, int | float) or not 0 <= expires < 1 << 53:
+        return None
+    if not isinstance(item.get("feeds", []), list):
         return None
     listed = next((item[name] for name in ACTIVE if isinstance(item.get(name), list)), None)
     foci: tuple[tuple[str, str], ...] | None = None

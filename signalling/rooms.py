@@ -70,9 +70,13 @@ class Rooms:
         for event in [*before, *timeline.get("events", [])]:
             if isinstance(event, dict) and event.get("type") == REDACTION:
                 event = await self._redacted(room, event)
+                if event is None:
+                    continue
             read = state_event(room, event)
             if read is not None:
                 found.append(read)
+            else:
+                self._faults["not_state"] += 1
         # A part was skipped, and with it perhaps redactions. (A first sync has all state, and no past to miss.)
         skipped = timeline.get("limited") and not first
         # State is told as of the start of the timeline. When two servers write at once, that start may lie on one
