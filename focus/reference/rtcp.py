@@ -125,6 +125,8 @@ def _parse_one(count: int, kind: int, body: bytes) -> Iterator[Report]:
         _, media = struct.unpack_from("!II", body)
         yield PictureLoss(media)
     elif kind == PSFB and count == 4:
+        if len(body) < 16 or len(body) % 8:
+            raise struct.error("a full intra request names whole entries, and at least one (RFC 5104 §4.3.1.1)")
         for at in range(8, len(body) - 7, 8):
             (media,) = struct.unpack_from("!I", body, at)
             yield PictureLoss(media)

@@ -85,10 +85,11 @@ class Session:
         if not layer.keep(packet):
             return self.tally.drop(Drop.REPLAYED)
         if not packet.payload:
-            for route in track.routes:
-                route.skip(layer, packet.index)
-            return self.tally.drop(Drop.PADDING)
+            return self._skip(track, layer, packet, Drop.PADDING)
         resized = track.read(layer, packet)
+        if packet.codec == "vp8" and packet.descriptor is None:
+            # No decoder could use it, and its numbers could not be rewritten.
+            return self._skip(track, layer, packet, Drop.MALFORMED)
         if resized or not layer.live:
             layer.live = True
             self.emit(Appeared(track.expect.track, layer.rid, layer.width, layer.height))
@@ -109,6 +110,12 @@ class Session:
             if not sink.send(out):
                 self.tally.drop(Drop.SINK_NOT_CONNECTED)
         return None
+
+    def _skip(self, track: Track, layer: Layer, packet: Packet, why: Drop) -> None:
+        """A packet that no sink gets, and none shall miss."""
+        for route in track.routes:
+            route.skip(layer, packet.index)
+        self.tally.drop(why)
 
     def _bind(self, packet: Packet) -> tuple[Track, Rid, bool] | None:
         """Find whose an unknown SSRC is: signalled, else by mid and rid, else by payload type (RFC 8843 §9.2)."""
