@@ -131,7 +131,10 @@ class Forget:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """Forward a track to a peer, as one continuous stream on one SSRC."""
+    """Forward a track to a peer, as one continuous stream on one SSRC.
+
+    Said again with another mid, codec numbers or extension ids, the stream goes on with them.
+    """
 
     route: RouteId
     track: TrackId
@@ -311,6 +314,8 @@ class Drop(StrEnum):
     FOREIGN_RTCP = "foreign_rtcp"
     MESSAGE_BINARY = "message_binary"
     MESSAGE_QUEUE_FULL = "message_queue_full"
+    MESSAGE_OVERRUN = "message_overrun"
+    "More unfinished messages than was allowed; it ends the peer."
     UNKNOWN_PEER = "unknown_peer"
     "A command named a peer, track or route that is gone."
 

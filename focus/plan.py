@@ -84,13 +84,15 @@ def _leg(conference: Conference, peer: Peer) -> Leg:
     }
     routes: dict[RouteId, Route] = {}
     layers: dict[RouteId, Rid | None] = {}
-    slots = {slot.use.track: slot for slot in peer.slots if slot.use is not None}
-    for track, want in wanted(peer, conference):
-        slot = slots.get(track.id)
-        made = _route(peer, slot) if slot is not None else None
-        if made is not None:
-            routes[made.route] = made
-            layers[made.route] = layer(track, want, full_size(conference, track))
+    wants = {track.id: want for track, want in wanted(peer, conference)}
+    for slot in peer.slots:
+        track = conference.tracks.get(slot.use.track) if slot.use is not None else None
+        made = _route(peer, slot)
+        if track is None or made is None:
+            continue
+        want = wants.get(track.id) if slot.use == slot.agreed and slot.accepted else None
+        routes[made.route] = made
+        layers[made.route] = layer(track, want, full_size(conference, track)) if want is not None else None
     restart = Restart(peer.id, peer.local, peer.remote) if peer.restarts else None
     return Leg(
         opening, restart, MappingProxyType(expects), MappingProxyType(routes), MappingProxyType(layers),
@@ -99,9 +101,13 @@ def _leg(conference: Conference, peer: Peer) -> Leg:
 
 
 def _route(peer: Peer, slot: Slot) -> Route | None:
-    """The route of a slot, once the peer agreed to what it carries."""
+    """The route of a slot, once its numbers are known.
+
+    It stays as long as the slot's use, paused while the peer does not take or want it: a route that was taken
+    down and made again would begin its SSRC's numbers anew, and one number sealed twice is one GCM nonce used twice.
+    """
     use, line = slot.use, slot.line
-    if use is None or use != slot.agreed or not slot.accepted or line is None or not line.codecs:
+    if use is None or line is None:
         return None
     # Layer ids mean nothing here: a sink gets one stream. Transport feedback has no estimator to go to yet.
     ids = replace(line.extensions, rid=0, repaired_rid=0, transport_cc=0)
@@ -132,10 +138,9 @@ def changes(old: Plan, new: Plan) -> tuple[Command | Told, ...]:
     for name, leg in new.legs.items():
         before = old.legs.get(name)
         for number, route in leg.routes.items():
-            known = before is not None and number in before.routes
-            if not known:
+            if before is None or before.routes.get(number) != route:
                 up.append(route)
-            if not known or before is None or before.layers[number] != leg.layers[number]:
+            if before is None or number not in before.routes or before.layers[number] != leg.layers[number]:
                 up.append(SetLayer(number, leg.layers[number]))
         told.extend(_told(name, before, leg))
     told.extend(Ended(name, reason) for name, reason in new.ended if (name, reason) not in old.ended)

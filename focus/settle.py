@@ -91,13 +91,14 @@ def _assign(conference: Conference, peer: Peer, names: Names) -> tuple[Conferenc
     ]
     placed = {slot.use.track for slot in slots if slot.use is not None}
     taken = {*(line.mid for line in peer.lines), *(slot.mid for slot in slots)}
+    stopped = {line.mid for line in peer.lines if line.refused}
     routes = conference.routes
     for track in tracks.values():
         if track.id in placed:
             continue
         routes += 1
         use = _use(track, RouteId(routes), names)
-        free = next((n for n, slot in enumerate(slots) if slot.kind is track.kind and _free(slot)), None)
+        free = next((n for n, slot in enumerate(slots) if slot.kind is track.kind and _free(slot, stopped)), None)
         if free is not None:
             slots[free] = replace(slots[free], use=use)
         elif len(taken) < conference.limits.m_lines:
@@ -112,9 +113,9 @@ def _assign(conference: Conference, peer: Peer, names: Names) -> tuple[Conferenc
     return conference, peer
 
 
-def _free(slot: Slot) -> bool:
+def _free(slot: Slot, stopped: set[str]) -> bool:
     """Whether a line of ours may carry another track. The client sees one only where none was, on a living line."""
-    return slot.use is None and slot.agreed is None and (slot.line is None or not slot.line.refused)
+    return slot.use is None and slot.agreed is None and slot.mid not in stopped
 
 
 def _mid(taken: set[str], number: int) -> str:

@@ -68,7 +68,7 @@ class Slot:
     accepted: bool
     "The peer takes it: false when it answered inactive."
     line: Line | None = None
-    "The peer's view of it: payload types and extension ids."
+    "The peer's view of it, from the last time that it took it: payload types and extension ids."
 
 
 @dataclass(frozen=True, slots=True)

@@ -210,7 +210,10 @@ def _offered(conference: Conference, peer: Peer, event: Offered, names: Names) -
 def _seen(slot: Slot, lines: tuple[Line, ...]) -> Slot:
     """Our m-line as the peer's newest description has it."""
     line = next((line for line in lines if line.mid == slot.mid), None)
-    return slot if line is None else replace(slot, line=line, accepted=line.receives)
+    if line is None:
+        # Never negotiated, or stopped and recycled for another.
+        return replace(slot, agreed=None, accepted=False)
+    return replace(slot, line=line if line.codecs else slot.line, accepted=line.receives)
 
 
 def _answered(conference: Conference, peer: Peer, event: Answered) -> Conference:

@@ -241,7 +241,9 @@ class ReferenceEngine:
         found, sink = self._tracks.get(command.track), self._peers.get(command.peer)
         if found is None or sink is None:
             return False
-        if command.route in self._routes:
+        known = self._routes.get(command.route)
+        if known is not None:
+            known.configure(command)
             return True
         route = Forward(command, found[0].peer)
         self._routes[command.route] = route

@@ -8,6 +8,7 @@ It knows no socket: the caller sends the bytes. `now` is an argument.
 from __future__ import annotations
 
 import struct
+from dataclasses import replace
 
 from focus.commands import Drop, Route
 from focus.reference import rtcp, vp8
@@ -44,6 +45,12 @@ class Forward:
         self._rtx_sequence = route.ssrc >> 16 & 0x7FFF
         self._rtx_budget = float(LEAST_RTX)
         self._report_due = True
+        self._mid: list[tuple[int, bytes]] = []
+        self.configure(route)
+
+    def configure(self, route: Route) -> None:
+        """Take renegotiated numbers; the stream, its SSRC and its numbering go on."""
+        self.route = replace(self.route, mid=route.mid, codec=route.codec, extensions=route.extensions)
         ids = route.extensions
         self._mid = [(ids.mid, route.mid.encode())] if ids.mid else []
 

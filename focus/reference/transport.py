@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import logging
 from collections import deque
+from collections.abc import Callable
 from typing import Any, Protocol, cast
 
 import pylibsrtp
@@ -38,6 +39,10 @@ BRING_UP = 30.0
 "Seconds that a peer has to find a path, and again for its DTLS handshake."
 LONGEST_MESSAGE = 262_144
 "Bytes of one data channel message that we take and announce."
+OVERRUN = 65_536
+"Bytes of unfinished messages beyond the window of 1 MiB. Who keeps to it overruns it by a probe at most."
+MOST_STREAMS = 64
+"SCTP streams in use by one peer; a client has one."
 QUEUED = 256
 "Messages kept for a channel that is not open yet."
 STRONG = {"sha-256", "sha-384", "sha-512"}
@@ -118,7 +123,7 @@ class Transport:
         sctp.on("datachannel", self._accept)
         await sctp.start(RTCSctpCapabilities(maxMessageSize=max_message), port)
         # A hostile chunk must cost its association at most, never the task that reads DTLS.
-        self._dtls._data_receiver = Guarded(sctp, self._tally)
+        self._dtls._data_receiver = Guarded(sctp, self._tally, lambda: self._end(Loss.CLOSED))
         if self._opened.role is Role.CALLER:
             channel = RTCDataChannel(sctp, RTCDataChannelParameters(label="datachannel"))
             channel.on("open", lambda: self._accept(channel))
@@ -224,15 +229,21 @@ class Transport:
 class Guarded:
     """An SCTP association whose faults stay its own (security S1)."""
 
-    def __init__(self, sctp: RTCSctpTransport, tally: Tally) -> None:
+    def __init__(self, sctp: RTCSctpTransport, tally: Tally, end: Callable[[], None]) -> None:
         self._sctp = sctp
         self._tally = tally
+        self._end = end
 
     async def _handle_data(self, data: bytes) -> None:
+        sctp = self._sctp
         try:
-            await self._sctp._handle_data(data)
+            await sctp._handle_data(data)
         except ConnectionError:
             raise
         except Exception:
             # aiortc asserts on some illegal chunks and decodes text strictly: all of it is the peer's fault.
             self._tally.drop(Drop.MALFORMED)
+        # aiortc tells its window and does not hold the peer to it.
+        if sctp._advertised_rwnd < -OVERRUN or len(sctp._inbound_streams) > MOST_STREAMS:
+            self._tally.drop(Drop.MESSAGE_OVERRUN)
+            self._end()

@@ -48,7 +48,7 @@ class Room:
     faults: Counter[str] = field(default_factory=Counter)
     engine: Table = field(default_factory=Table)
     told: list[Told] = field(default_factory=list)
-    callers: list[Caller] = field(default_factory=list)
+    callers: dict[str, Caller] = field(default_factory=dict)
     running: Running = field(init=False)
 
     def __post_init__(self) -> None:
@@ -78,7 +78,7 @@ class Room:
         while self.now < end:
             self.now = min(end, self.now + 0.25)
             now = self.post(Ticked())
-            for caller in self.callers:
+            for caller in self.callers.values():
                 now = caller.hear(now)
             told += now
         return told
@@ -109,7 +109,7 @@ class Caller:
     offers: list[sdp.Remote] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.room.callers.append(self)
+        self.room.callers[self.name] = self
         name = self.name
         self.local = sdp.Local(
             f"{name}ufrag", f"{name}password".ljust(24, "x"), "sha-256 " + ":".join(["AB"] * 32),

@@ -62,6 +62,10 @@ class Table:
         self.events += events
         self.wake()
 
+    def carrying(self) -> set[str]:
+        """The sinks' lines on which something is forwarded."""
+        return {route.mid for number, route in self.routes.items() if self.layers[number] is not None}
+
     def counters(self) -> Counters:
         return Counters(0, 0, 0, 0, 0, 0, ())
 
@@ -99,6 +103,11 @@ class Table:
                 assert not [r for r in self.routes.values() if r.track == command.track], "routes go before tracks"
             case Route():
                 assert command.peer in self.peers and command.track in self.tracks
+                known = self.routes.pop(command.route, None)
+                if known is not None:
+                    assert (known.track, known.peer, known.ssrc) == (command.track, command.peer, command.ssrc)
+                    self.routes[command.route] = command
+                    return
                 assert command.route not in self.used, "a route's number, like its SSRC, is used once"
                 assert command.ssrc not in {r.ssrc for r in self.routes.values() if r.peer == command.peer}
                 assert command.mid not in {r.mid for r in self.routes.values() if r.peer == command.peer}

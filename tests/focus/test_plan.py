@@ -84,7 +84,10 @@ def built(wanted: Plan) -> Table:
 @settings(deadline=None, max_examples=100)
 @given(st.lists(ACTIONS, max_size=25))
 def test_whatever_happens_the_engine_is_where_the_plan_is(actions: list[tuple[object, ...]]) -> None:
-    room, callers = Room(), dict[str, Caller]()
+    room = Room()
+    callers = {name: Caller(room, name).join() for name in NAMES}
+    for name, other in ((a, b) for a in NAMES for b in NAMES if a != b):
+        callers[name].want(callers[other], 300, 300)
     previous = NOTHING
     for action in actions:
         act(room, callers, action)
