@@ -1,0 +1,258 @@
+"""What a hostile publisher or a stranger sends to the media port is dropped under a name, and others' media goes on.
+
+`Stage` has an honest publisher whom somebody watches, and a publisher who has valid keys
+and no manners. Which drop each packet earns is part of the engine's contract.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+import socket
+import struct
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+import pylibsrtp
+import pytest
+from aiortc.rtcsctptransport import SCTP_DATA_FIRST_FRAG, DataChunk
+
+from cameras import ROUTE_SSRC, VP8, Camera, expect, route
+from engines import ENGINES, Make, Side, side
+from far_end import FarEnd, far_ends
+from focus.commands import Drop, Lost, Reachable, SetLayer
+from focus.vocabulary import SINGLE, RouteId, TrackId
+from media_bytes import nack, pli, receiver_report, rtcp, rtp
+from vectors import cut, flipped
+
+pytestmark = pytest.mark.parametrize("make", ENGINES)
+
+OWN, FOREIGN = 0x2000, 0xDEAD
+"SSRCs: of the hostile publisher's track, and of nobody."
+
+
+@dataclass
+class Stage:
+    """An honest call, and somebody hostile beside it."""
+
+    focus: Side
+    watcher: FarEnd
+    camera: Camera
+    mallory: FarEnd
+    port: int
+    "Of the hostile publisher's transport."
+
+    async def goes_on(self) -> None:
+        """The watcher still gets the honest picture, and the hostile one was not put out."""
+        before = len(self.watcher.of(ROUTE_SSRC))
+        await self.camera.frame(keyframe=True)
+        await self.watcher.heard(ROUTE_SSRC, before + 1)
+        assert not self.focus.all(Lost)
+
+    def drops(self) -> int:
+        return sum(count for _, count in self.focus.engine.counters().drops)
+
+    async def dropped(self, reason: Drop, times: int) -> None:
+        """Wait until so many were dropped for a reason."""
+        loop = asyncio.get_running_loop()
+
+        def enough() -> bool:
+            loop.call_later(0.01, self.focus.bell.ring)
+            return self.focus.dropped(reason) >= times
+
+        try:
+            await self.focus.bell.until(enough, 3, f"{times} of {reason}")
+        except AssertionError as late:
+            raise AssertionError(f"{late}; dropped: {dict(self.focus.engine.counters().drops)}") from None
+
+    def throw(self, *datagrams: bytes) -> None:
+        """Send as they are, from the hostile publisher's own, validated socket."""
+        assert self.mallory.ice is not None
+        pair = self.mallory.ice._connection._nominated[1]
+        for datagram in datagrams:
+            pair.protocol.transport.sendto(datagram, pair.remote_addr)
+
+    def seal(self, plain: bytes) -> bytes:
+        """Protect with the hostile publisher's keys."""
+        assert self.mallory.dtls is not None
+        session = self.mallory.dtls._tx_srtp
+        assert session is not None
+        control = len(plain) > 1 and 192 <= plain[1] <= 223
+        sealed: bytes = session.protect_rtcp(plain) if control else session.protect(plain)
+        return sealed
+
+
+@asynccontextmanager
+async def stage(make: Make) -> AsyncIterator[Stage]:
+    async with side(make) as focus, far_ends("honest", "watcher", "mallory") as (honest, watcher, mallory):
+        for end in (honest, watcher, mallory):
+            await end.call(focus, channel=end is mallory)
+        mine = expect(mallory, ssrcs=(OWN,), track=TrackId("mallory"), codecs=(VP8,))
+        # The watcher is subscribed to the hostile track too, so that what could get through would be seen.
+        focus.submit(
+            expect(honest, ssrcs=(0x1000, 0x1001)), route(watcher), SetLayer(RouteId(1), SINGLE),
+            mine, route(watcher, 2, track=mine.track), SetLayer(RouteId(2), SINGLE),
+        )  # fmt: skip
+        camera = Camera(honest, 0x1000)
+        await camera.frame(keyframe=True)
+        await watcher.heard(ROUTE_SSRC)
+        (reachable,) = focus.all(Reachable, peer=mallory.peer)
+        yield Stage(focus, watcher, camera, mallory, reachable.candidates[0].port)
+
+
+def video(payload: bytes = b"\x10\x31\x00\x00picture", *, ssrc: int = OWN, pt: int = 96, number: int = 7) -> bytes:
+    return rtp(ssrc, number, 3000, pt, payload)
+
+
+def padded(packet: bytes, padding: int) -> bytes:
+    """The packet with the padding flag and a last byte that says how much padding there is."""
+    return bytes((packet[0] | 0x20,)) + packet[1:-1] + bytes((padding,))
+
+
+RTP: tuple[tuple[Drop, bytes], ...] = (
+    (Drop.UNKNOWN_SSRC, video(ssrc=FOREIGN, pt=99)),
+    (Drop.UNKNOWN_PAYLOAD_TYPE, video(pt=99, number=15)),
+    (Drop.MALFORMED, padded(video(number=13), 0)),
+    (Drop.MALFORMED, padded(video(number=14), 255)),
+    (Drop.MALFORMED, video(b"\x80", number=8)),
+    (Drop.MALFORMED, video(b"\x90\x80", number=9)),
+    (Drop.MALFORMED, video(b"\x90\xf0\x80", number=10)),
+    (Drop.PADDING, video(b"", number=11)),
+    (Drop.AWAITING_KEYFRAME, video(b"\x10\x31\x00\x00", number=12)),
+)
+"Plain packets that libsrtp is willing to protect."
+RTCP: tuple[tuple[Drop, bytes], ...] = (
+    (Drop.MALFORMED_RTCP, receiver_report(FOREIGN) + b"\x40" + receiver_report(FOREIGN)[1:]),
+    (Drop.MALFORMED_RTCP, receiver_report(FOREIGN) + b"\x81"),
+    (Drop.MALFORMED_RTCP, b"\x80\xc9\xff\xff" + bytes(4)),
+    (Drop.MALFORMED_RTCP, rtcp(31, 201, bytes(28))),
+    (Drop.MALFORMED_RTCP, rtcp(0, 200, bytes(8))),
+    (Drop.MALFORMED_RTCP, rtcp(3, 203, bytes(4))),
+    (Drop.MALFORMED_RTCP, rtcp(1, 205, bytes(4))),
+    (Drop.MALFORMED_RTCP, rtcp(1, 206, bytes(4))),
+    (Drop.MALFORMED_RTCP, rtcp(4, 206, bytes(12))),
+    (Drop.MALFORMED_RTCP, rtcp(15, 206, bytes(8) + b"REMB")),
+    (Drop.MALFORMED_RTCP, b"\xa0\xc9\x00\x01" + b"\x00\x00\x00\x09"),
+    (Drop.FOREIGN_RTCP, receiver_report(OWN) + pli(OWN, ROUTE_SSRC)),
+    (Drop.FOREIGN_RTCP, receiver_report(OWN) + nack(OWN, ROUTE_SSRC, 1, 2, 3)),
+    (Drop.FOREIGN_RTCP, rtcp(1, 203, struct.pack("!I", 0x1000))),
+    (Drop.FOREIGN_RTCP, rtcp(0, 200, struct.pack("!IQIII", 0x1000, 0, 0, 0, 0))),
+)
+STRANGE: tuple[tuple[Drop, bytes], ...] = (
+    (Drop.NOT_DEMUXED, b""),
+    (Drop.NOT_DEMUXED, b"\x04" * 40),
+    (Drop.NOT_DEMUXED, b"\x40" * 40),
+    (Drop.NOT_DEMUXED, b"\xff" * 1400),
+    (Drop.MALFORMED, b"\x00" * 20),
+    (Drop.MALFORMED, b"\x00\x01\x00\x00" + b"\x21\x12\xa4\x42" + bytes(11)),
+    (Drop.AUTHENTICATION, b"\x00\x01\x00\x00" + b"\x21\x12\xa4\x42" + bytes(12)),
+    (Drop.AUTHENTICATION, b"\x16\xfe\xfd" + bytes(40)),
+    (Drop.AUTHENTICATION, video()),
+    (Drop.AUTHENTICATION, b"\x80" * 8),
+    (Drop.AUTHENTICATION, receiver_report(FOREIGN) + bytes(14)),
+)
+"Datagrams of somebody who has no keys and no address that was checked."
+
+
+@pytest.mark.parametrize("vectors", [RTP, RTCP], ids=["RTP", "RTCP"])
+async def test_bad_packets_under_valid_keys_are_dropped_by_name(
+    make: Make, vectors: tuple[tuple[Drop, bytes], ...]
+) -> None:
+    async with stage(make) as scene:
+        for reason, plain in vectors:
+            before = scene.focus.dropped(reason)
+            scene.throw(scene.seal(plain))
+            await scene.dropped(reason, before + 1)
+        assert not scene.watcher.of(ROUTE_SSRC + 0x10), "nothing of it was forwarded"
+        await scene.goes_on()
+
+
+async def test_a_strangers_datagrams_are_dropped_by_name_and_not_answered(make: Make) -> None:
+    async with stage(make) as scene:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stranger:
+            stranger.bind(("127.0.0.1", 0))
+            stranger.setblocking(False)
+            for reason, datagram in STRANGE:
+                before = scene.focus.dropped(reason)
+                stranger.sendto(datagram, ("127.0.0.1", scene.port))
+                await scene.dropped(reason, before + 1)
+            await scene.goes_on()
+            with pytest.raises(BlockingIOError):
+                stranger.recv(2000)
+
+
+async def test_forged_replayed_and_cut_packets_of_a_known_sender_change_nothing(make: Make) -> None:
+    async with stage(make) as scene:
+        sealed = scene.seal(video(b"\x10\x10\x00\x00\x9d\x01\x2a" + bytes(8), number=20))
+        scene.throw(sealed)
+        await scene.watcher.heard(ROUTE_SSRC + 0x10)
+        before = {drop: scene.focus.dropped(drop) for drop in Drop}
+        scene.throw(sealed, sealed)
+        await scene.dropped(Drop.REPLAYED, before[Drop.REPLAYED] + 2)
+        fresh = scene.seal(video(number=21))
+        scene.throw(fresh[:20], fresh[:-1], fresh[:-1] + bytes((fresh[-1] ^ 1,)))
+        scene.throw(video(number=22), receiver_report(OWN) + bytes(14))
+        await scene.dropped(Drop.AUTHENTICATION, before[Drop.AUTHENTICATION] + 5)
+        scene.throw(sealed[:11], b"\x80" * 4)
+        await scene.dropped(Drop.TOO_SHORT, before[Drop.TOO_SHORT] + 2)
+        scene.throw(b"\x80" * 1501)
+        await scene.dropped(Drop.MALFORMED, before[Drop.MALFORMED] + 1)
+        assert len(scene.watcher.of(ROUTE_SSRC + 0x10)) == 1, "neither a replay nor a forgery is forwarded"
+        await scene.goes_on()
+
+
+@pytest.mark.parametrize("seed", range(4))
+async def test_twins_of_bad_packets_end_nothing(make: Make, seed: int) -> None:
+    chance = random.Random(seed)
+    async with stage(make) as scene:
+        taken = scene.focus.engine.counters().packets_in
+        sent = 0
+        for _, plain in (*RTP, *RTCP):
+            for twin in (cut(plain, chance), flipped(plain, chance)):
+                try:
+                    sealed = scene.seal(twin)
+                except pylibsrtp.Error:
+                    sealed = twin  # as a sender without libsrtp's scruples: what it is, is found out before its key
+                for datagram in (sealed, cut(sealed, chance), flipped(sealed, chance)):
+                    if datagram and 127 < datagram[0] < 192:
+                        scene.throw(datagram)
+                        sent += 1
+        loop = asyncio.get_running_loop()
+
+        def all_in() -> bool:
+            loop.call_later(0.01, scene.focus.bell.ring)
+            return scene.focus.engine.counters().packets_in >= taken + sent
+
+        await scene.focus.bell.until(all_in, 3, "every datagram taken in")
+        assert scene.drops() >= sent // 2, "what is broken is counted"
+        await scene.goes_on()
+
+
+async def test_who_never_finishes_a_message_is_put_out_and_the_others_stay(make: Make) -> None:
+    async with stage(make) as scene:
+        sctp = scene.mallory.sctp
+        assert sctp is not None
+        for _ in range(1100):
+            chunk = DataChunk(flags=SCTP_DATA_FIRST_FRAG)
+            chunk.tsn, chunk.stream_id, chunk.stream_seq, chunk.protocol = sctp._local_tsn, 1, 0, 51
+            chunk.user_data = bytes(1100)
+            sctp._local_tsn = sctp._local_tsn + 1 & 0xFFFFFFFF
+            with contextlib.suppress(ConnectionError):  # put out before the end
+                await sctp._send_chunk(chunk)
+            await asyncio.sleep(0)
+        await scene.focus.saw(Lost, peer=scene.mallory.peer)
+        assert scene.focus.dropped(Drop.MESSAGE_OVERRUN) == 1
+        before = len(scene.watcher.of(ROUTE_SSRC))
+        await scene.camera.frame(keyframe=True)
+        await scene.watcher.heard(ROUTE_SSRC, before + 1)
+
+
+async def test_a_message_that_is_too_long_is_dropped_by_name(make: Make) -> None:
+    async with stage(make) as scene:
+        assert scene.mallory.sctp is not None and scene.mallory.channel is not None
+        scene.mallory.sctp._remote_max_message_size = 0  # it does not care what we said
+        scene.mallory.channel.send("x" * 262_145)
+        await scene.dropped(Drop.MALFORMED, 1)
+        await scene.goes_on()
