@@ -195,5 +195,5 @@ async def test_what_goes_wrong_is_said_in_words(http: aiohttp.ClientSession) -> 
                 await dora.page.get_by_text("Nobody else is here yet").wait_for(timeout=60_000)
         finally:
             os.kill(focus, signal.SIGCONT)
-        async with window(stand.page.partition("#")[0] + "#/call/%21nowhere?demo=1") as lost:
+        async with window(stand.page.partition("#")[0] + "#/call/%21nowhere%3Alocalhost?demo=1") as lost:
             await lost.page.get_by_text("You cannot enter this room").wait_for()

@@ -346,7 +346,7 @@ function problemOf(error: unknown): Problem {
   if (!(error instanceof Refused)) return { kind: "unknown", detail: error instanceof Error ? error.message : String(error) };
   if (error.status === 401) return { kind: "loggedOut" };
   if (/banned/i.test(error.message)) return { kind: "banned" };
-  if (error.status === 403 || error.status === 404) return { kind: "noRoom" };
+  if ([400, 403, 404].includes(error.status)) return { kind: "noRoom" };
   return { kind: "unknown", detail: error.message };
 }
 
