@@ -12,7 +12,7 @@ import random
 import time
 import uuid
 
-from locust import HttpUser, LoadTestShape, constant_pacing, events, task
+from locust import HttpUser, LoadTestShape, events, task
 
 LOAD = json.load(open(os.environ["WEIR_LOAD"]))
 DIALS = open(os.environ["WEIR_DIALS"], "a", buffering=1)
@@ -41,7 +41,6 @@ class Caller(HttpUser):
     """One account on one device."""
 
     host = LOAD["homeserver"]
-    wait_time = constant_pacing(LOAD["pace"])
 
     def on_start(self):
         self.me = ACCOUNTS.get_nowait()
@@ -51,8 +50,16 @@ class Caller(HttpUser):
         made = self.client.post(path, json=only_messages, headers=self.headers, name="filter").json()
         self.filter = made["filter_id"]
         self.since = self.sync(0)["next_batch"]
-        # People do not dial in step; users that are started together would.
+        # People do not dial in step; users that are started together would. locust's own pacing counts from
+        # their common start, and so would bring them together again.
         time.sleep(random.random() * LOAD["pace"])
+        self.due = time.monotonic()
+
+    def wait_time(self):
+        """Seconds until this user dials again: `pace` after the last time, at once if that is past."""
+        now = time.monotonic()
+        self.due = max(now, self.due + LOAD["pace"])
+        return self.due - now
 
     def sync(self, milliseconds):
         query = {"filter": self.filter, "timeout": str(milliseconds), "set_presence": "offline"}
