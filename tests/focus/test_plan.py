@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from offers import channel, microphone, offer, picture
@@ -81,7 +82,8 @@ def built(wanted: Plan) -> Table:
     return table
 
 
-@settings(deadline=None, max_examples=100)
+@pytest.mark.slow
+@settings(deadline=None, max_examples=60)
 @given(st.lists(ACTIONS, max_size=25))
 def test_whatever_happens_the_engine_is_where_the_plan_is(actions: list[tuple[object, ...]]) -> None:
     room = Room()
