@@ -136,7 +136,7 @@ class Join:
 
 @dataclass(frozen=True, slots=True)
 class Offered:
-    """A live peer offers anew: it starts or stops a track, or restarts ICE. Answered by `Answer`."""
+    """A live peer offers anew: it starts or stops a track, or restarts ICE. Answered by `Answer`, if acceptable."""
 
     peer: PeerId
     sdp: str
