@@ -24,6 +24,8 @@ E = TypeVar("E")
 REPLY_WITHIN = 30.0
 "Seconds for an event or a reading to come."
 
+ENDED = "the engine's process ended; what it said is above"
+
 SETTINGS = Settings(addresses=("127.0.0.1",))
 
 
@@ -62,6 +64,7 @@ class Apart:
         self.fingerprint = ("", "")
         self._replies: asyncio.Queue[Any] = asyncio.Queue()
         self._came = asyncio.Condition()
+        self._ended = False
         self._tasks: set[asyncio.Task[None]] = set()
         asyncio.get_running_loop().add_reader(self._pipe.fileno(), self._read)
 
@@ -80,7 +83,10 @@ class Apart:
         return found
 
     async def saw(self, kind: type[E], **fields: Any) -> E:
-        """The first event of a kind whose fields have these values, waited for. Raises `TimeoutError`."""
+        """The first event of a kind whose fields have these values, waited for.
+
+        Raises `TimeoutError`, and `RuntimeError` when the process ended.
+        """
 
         def found() -> E | None:
             for event in self.events:
@@ -89,9 +95,10 @@ class Apart:
             return None
 
         async with asyncio.timeout(REPLY_WITHIN), self._came:
-            await self._came.wait_for(lambda: found() is not None)
+            await self._came.wait_for(lambda: self._ended or found() is not None)
         event = found()
-        assert event is not None, "waited for just now, and events are never taken away"
+        if event is None:
+            raise RuntimeError(ENDED)
         return event
 
     async def close(self) -> None:
@@ -107,7 +114,7 @@ class Apart:
         async with asyncio.timeout(REPLY_WITHIN):
             reply = await self._replies.get()
         if reply is None:
-            raise RuntimeError("the engine's process ended; what it said is above")
+            raise RuntimeError(ENDED)
         return reply
 
     def _read(self) -> None:
@@ -120,6 +127,7 @@ class Apart:
                     self._replies.put_nowait(message)
         except (EOFError, ConnectionError):
             asyncio.get_running_loop().remove_reader(self._pipe.fileno())
+            self._ended = True
             self._replies.put_nowait(None)
         task = asyncio.ensure_future(self._ring())
         self._tasks.add(task)
