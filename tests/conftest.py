@@ -33,7 +33,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     # Installing takes longer than any test may, so it is done before the first.
     if session.config.option.collectonly:
         return
-    if any(isinstance(item, pytest.Function) and "homeserver" in item.fixturenames for item in session.items):
+    if any(item.get_closest_marker("synapse") for item in session.items):
         install(lambda line: session.config.get_terminal_writer().line(line))
 
 

@@ -96,7 +96,13 @@ CALL: tuple[Row, ...] = (
         "make bench NAME=restart",
         from_json(p50="back_p50", p99="back_p99", page_p50="page_p50", page_p99="page_p99", lost="lost"),
     ),
-    Row(3, "bad-input", "bad input of every kind is counted by reason and shown; the call goes on", None, TESTS),
+    Row(
+        3,
+        "bad-input",
+        "bad input of every kind is counted by reason and shown; the call goes on",
+        ".venv/bin/python -m pytest -q tests/hostile tests/interop/test_bad_input.py",
+        TESTS,
+    ),
     Row(
         3,
         "bad-config",

@@ -156,19 +156,6 @@ def corrupted_text(text: str, chance: random.Random) -> str:
     return text[:at] + chance.choice('{}[]":,\\\0 9xé\r\n=') + text[at + 1 :]
 
 
-def cut(data: bytes, chance: random.Random) -> bytes:
-    """A datagram without its end."""
-    return data[: chance.randrange(len(data))] if data else data
-
-
-def flipped(data: bytes, chance: random.Random) -> bytes:
-    """A datagram with one bit turned over."""
-    if not data:
-        return data
-    at = chance.randrange(len(data))
-    return data[:at] + bytes((data[at] ^ 1 << chance.randrange(8),)) + data[at + 1 :]
-
-
 def is_json(text: str) -> bool:
     """Whether a text is a JSON object at all."""
     try:
