@@ -4,15 +4,17 @@ import { say } from "../strings";
 
 export function Alone({ copied, onCopy }: { readonly copied: boolean; onCopy(): void }) {
   return (
-    <section className="alone">
-      <div>
-        <h2>{say("alone.title")}</h2>
-        <p>{say("alone.body")}</p>
+    <section className="alone-place">
+      <div className="alone">
+        <div>
+          <h2>{say("alone.title")}</h2>
+          <p>{say("alone.body")}</p>
+        </div>
+        <button type="button" className="button" onClick={onCopy}>
+          {copied ? <Check aria-hidden="true" /> : <Link aria-hidden="true" />}
+          {say(copied ? "bar.copied" : "alone.copy")}
+        </button>
       </div>
-      <button type="button" className="button" onClick={onCopy}>
-        {copied ? <Check aria-hidden="true" /> : <Link aria-hidden="true" />}
-        {say(copied ? "bar.copied" : "alone.copy")}
-      </button>
     </section>
   );
 }

@@ -69,23 +69,25 @@ export function CallScreen({ visit, brand, onLeave }: Props) {
   const alone = state.phase === "live" && state.streams.length === 0;
   return (
     <main className="call">
-      <div className="call-stage">
-        <Stage
-          tiles={tiles}
-          layout={layout}
-          pinned={pinned}
-          floor={state.floor}
-          speaking={state.speaking}
-          poor={state.uplink === "poor" ? OWN : undefined}
-          dim={state.phase === "reconnecting"}
-          speaker={mine.speaker}
-          sound={sound}
-          onPin={pin}
-          onShow={show}
-        />
-        <Banner state={state} />
-        <div className="notices">
+      <div className="call-view">
+        <div className="call-stage">
+          <Stage
+            tiles={tiles}
+            layout={layout}
+            pinned={pinned}
+            floor={state.floor}
+            speaking={state.speaking}
+            poor={state.uplink === "poor" ? OWN : undefined}
+            dim={state.phase === "reconnecting"}
+            speaker={mine.speaker}
+            sound={sound}
+            onPin={pin}
+            onShow={show}
+          />
+          <Banner state={state} />
           {alone && <Alone copied={copied === "yes"} onCopy={copy} />}
+        </div>
+        <div className="notices">
           <SoundNotice sound={sound} />
           {state.closedToOthers && <ClosedNotice allow={() => call.allow()} />}
           <MediaNotices media={media} />

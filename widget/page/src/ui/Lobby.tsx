@@ -4,7 +4,6 @@ import { useEffect, useState } from "react";
 import type { Size } from "../core/vocabulary";
 import type { LocalMedia } from "../media/local";
 import { say } from "../strings";
-import { Avatar } from "./Avatar";
 import { BarButton } from "./BarButton";
 import { DeviceChoice } from "./DeviceChoice";
 import { MediaNotices } from "./Notices";
@@ -31,7 +30,6 @@ export function Lobby({ brand, room, userId, media, onJoin }: Props) {
     <Page brand={brand} wide>
       <div className="lobby">
         <div className="preview">
-          <Avatar userId={userId} name={userId} />
           <Picture track={camera.track} mirrored whole={false} visible={camera.on && size !== undefined} onSize={setSize} />
           {!camera.on && <p className="preview-text">{say("lobby.cameraOff")}</p>}
           {asking && <p className="preview-text">{say("lobby.asking")}</p>}

@@ -11,20 +11,22 @@ interface Props {
   readonly media: LocalMedia;
 }
 
-type Side = "camera" | "mic" | "share";
+type Side = "both" | "camera" | "mic" | "share";
 
 export function MediaNotices({ media }: Props) {
   const { mic, camera, share, shareProblem } = useStore(media.store);
   const [dismissed, setDismissed] = useState<ReadonlySet<string>>(new Set());
+  const both = camera.problem === mic.problem;
   const found: readonly (readonly [Side, MediaProblem | undefined])[] = [
-    ["camera", camera.problem],
-    ["mic", mic.problem],
+    ["both", both ? camera.problem : undefined],
+    ["camera", both ? undefined : camera.problem],
+    ["mic", both ? undefined : mic.problem],
     ["share", share ? undefined : shareProblem],
   ];
   const retry = (side: Side) => {
-    if (side === "camera") void media.setCamera(true);
-    else if (side === "mic") void media.setMic(true);
-    else void media.share();
+    if (side === "share") return void media.share();
+    if (side !== "mic") void media.setCamera(true);
+    if (side !== "camera") void media.setMic(true);
   };
   return found.map(([side, problem]) => {
     const name = `${side}.${problem}`;

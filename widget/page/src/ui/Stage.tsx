@@ -56,7 +56,7 @@ export function Stage(props: Props) {
   const spotlighted = props.layout === "spotlight" || tiles.some((tile) => tile.id === pinned);
   const candidates = tiles.map((tile) => ({ id: tile.id, own: tile.own, screen: tile.purpose === "m.screenshare" }));
   const large = spotlighted ? chooseLarge(candidates, pinned, props.floor, lastLarge.current) : undefined;
-  const { placement, corner } = arrange(tiles, space, large, ratios);
+  const { placement, over } = arrange(tiles, space, large, ratios);
   useEffect(() => {
     if (large) lastLarge.current = large;
   }, [large]);
@@ -102,7 +102,7 @@ export function Stage(props: Props) {
       tile={tile}
       spot={spot}
       leaving={leaving}
-      above={corner && !spot.large}
+      above={over && !spot.large}
       speaking={!leaving && tile.purpose === "m.usermedia" && !tile.muted && props.speaking.has(tile.id)}
       pinned={tile.id === pinned}
       poor={tile.id === props.poor}

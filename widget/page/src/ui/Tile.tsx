@@ -1,5 +1,5 @@
 /** One tile: a picture or an avatar, a voice, a name and marks. Where it lies is decided by the stage. */
-import { MicOff, MonitorUp, Pin, SignalLow } from "lucide-react";
+import { MicOff, MonitorUp, Pin, TriangleAlert } from "lucide-react";
 import { useCallback, useState, type CSSProperties, type KeyboardEvent } from "react";
 import type { Size } from "../core/vocabulary";
 import { say } from "../strings";
@@ -93,7 +93,7 @@ export function Tile(props: Props) {
         <span className="tile-name">{title(tile)}</span>
       </div>
       <div className="tile-marks">
-        {props.poor && <SignalLow className="tile-poor" role="img" aria-label={say("tile.poor")} />}
+        {props.poor && <TriangleAlert className="tile-poor" role="img" aria-label={say("tile.poor")} />}
         {props.pinned && <Pin aria-hidden="true" />}
       </div>
     </div>

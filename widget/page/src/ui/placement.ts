@@ -6,7 +6,7 @@
  */
 import { GAP, type Arrangement } from "../core/layout";
 import type { Size } from "../core/vocabulary";
-import { contained } from "./ratio";
+import { contained, WIDE } from "./ratio";
 
 /** Distance of the small tile from the edges when it lies on the large one. */
 const INSET = 12;
@@ -41,14 +41,13 @@ export function place(
     return { spots, height: Math.max(space.height, block.height), top: 0 };
   }
   const picture = contained(ratio, arrangement.large);
-  if (arrangement.kind === "alone" || arrangement.kind === "corner") {
+  if (arrangement.kind === "alone") {
     if (large) spots.set(large, { ...centred(picture, 0, 0, space), large: true });
+    return { spots, height: space.height, top: 0 };
+  }
+  if (arrangement.kind === "corner") {
     const [other] = small;
-    if (arrangement.kind === "corner" && other) {
-      const { width, height } = arrangement.small;
-      const [x, y] = [space.width - width - INSET, space.height - height - INSET];
-      spots.set(other, { x, y, width, height, large: false });
-    }
+    if (large && other) pair(spots, space, { id: large, picture }, { id: other, least: arrangement.small });
     return { spots, height: space.height, top: 0 };
   }
   const block = rows(small.length, arrangement.columns, arrangement.small);
@@ -67,6 +66,35 @@ export function place(
   return { spots, height, top: arrangement.scrolls ? y : 0 };
 }
 
+/** Two tiles: the small one uses the room that the picture leaves, and lies on it where it leaves none. */
+function pair(
+  spots: Map<string, Spot>,
+  space: Size,
+  large: { readonly id: string; readonly picture: Size },
+  small: { readonly id: string; readonly least: Size },
+): void {
+  const { picture } = large;
+  const { least } = small;
+  const below = contained(WIDE, { width: picture.width, height: space.height - picture.height - GAP });
+  const left = Math.min(space.width - picture.width - GAP, Math.max(least.width, picture.width * 0.6));
+  const beside = contained(WIDE, { width: left, height: picture.height });
+  if (below.width >= least.width) {
+    const y = Math.round((space.height - picture.height - GAP - below.height) / 2);
+    spots.set(large.id, { ...centred(picture, 0, y, { width: space.width, height: picture.height }), large: true });
+    const area = { width: space.width, height: below.height };
+    spots.set(small.id, { ...centred(below, 0, y + picture.height + GAP, area), large: false });
+  } else if (beside.width >= least.width) {
+    const x = Math.round((space.width - picture.width - GAP - beside.width) / 2);
+    spots.set(large.id, { ...centred(picture, x, 0, { width: picture.width, height: space.height }), large: true });
+    const area = { width: beside.width, height: space.height };
+    spots.set(small.id, { ...centred(beside, x + picture.width + GAP, 0, area), large: false });
+  } else {
+    spots.set(large.id, { ...centred(picture, 0, 0, space), large: true });
+    const [x, y] = [space.width - least.width - INSET, space.height - least.height - INSET];
+    spots.set(small.id, { x, y, ...least, large: false });
+  }
+}
+
 function rows(count: number, columns: number, tile: Size): Size {
   const lines = Math.ceil(count / columns);
   return { width: columns * (tile.width + GAP) - GAP, height: Math.max(0, lines * (tile.height + GAP) - GAP) };
@@ -80,7 +108,7 @@ function centred(picture: Size, x: number, y: number, area: Size): Omit<Spot, "l
   };
 }
 
-/** Rows of tiles, each row centred. */
+/** Rows of tiles as even as can be, each row centred: nobody sits alone below nine others. */
 function fill(
   spots: Map<string, Spot>,
   ids: readonly string[],
@@ -88,11 +116,13 @@ function fill(
   tile: Size,
   area: { x: number; y: number; width: number },
 ): void {
+  const lines = Math.ceil(ids.length / columns);
+  const even = Math.ceil(ids.length / Math.max(1, lines));
   ids.forEach((id, index) => {
-    const row = Math.floor(index / columns);
-    const inRow = Math.min(columns, ids.length - row * columns);
+    const row = Math.floor(index / even);
+    const inRow = Math.min(even, ids.length - row * even);
     const left = area.x + (area.width - (inRow * (tile.width + GAP) - GAP)) / 2;
-    const x = Math.round(left + (index % columns) * (tile.width + GAP));
+    const x = Math.round(left + (index % even) * (tile.width + GAP));
     spots.set(id, { x, y: Math.round(area.y + row * (tile.height + GAP)), ...tile, large: false });
   });
 }

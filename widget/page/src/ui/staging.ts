@@ -2,7 +2,7 @@
 import { grid, spotlight } from "../core/layout";
 import type { Size } from "../core/vocabulary";
 import { contained, covering, ratioOf, WIDE } from "./ratio";
-import { place, type Placement } from "./placement";
+import { place, type Placement, type Spot } from "./placement";
 import type { TileView } from "./tiles";
 
 /** Ratios of the pictures that have been seen, by tile. */
@@ -10,8 +10,8 @@ export type Ratios = ReadonlyMap<string, number>;
 
 export interface Staging {
   readonly placement: Placement;
-  /** Whether the small tile lies on the large one. */
-  readonly corner: boolean;
+  /** Whether the one small tile lies on the large one. */
+  readonly over: boolean;
 }
 
 /** Place all tiles, one of them large or (`undefined`) all alike. */
@@ -23,7 +23,13 @@ export function arrange(tiles: readonly TileView[], space: Size, large: string |
   // Without a picture to respect, a tile may fill more of the room that there is.
   const free = Math.min(WIDE, Math.max(1, area.width / Math.max(1, area.height)));
   const placement = place(arrangement, space, small, large, tile?.pictured ? ratioFor(tile, ratios) : free);
-  return { placement, corner: arrangement.kind === "corner" };
+  const [one, other] = [...placement.spots.values()];
+  return { placement, over: arrangement.kind === "corner" && meet(one, other) };
+}
+
+function meet(a: Spot | undefined, b: Spot | undefined): boolean {
+  if (!a || !b) return false;
+  return a.x < b.x + b.width && b.x < a.x + a.width && a.y < b.y + b.height && b.y < a.y + a.height;
 }
 
 function ratioFor(tile: TileView, ratios: Ratios): number {
