@@ -52,7 +52,7 @@ function beside(space: Size, others: number): Pair[] {
 }
 
 function below(space: Size, others: number): Pair[] {
-  return [2, 3, 4, 5, 6, 8, 10, 12].flatMap((columns): Pair[] => {
+  return [2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12].flatMap((columns): Pair[] => {
     if (columns > others && columns > 3) return [];
     const rows = Math.ceil(others / columns);
     const whole = (space.width - GAP * (columns - 1)) / columns;
@@ -67,10 +67,16 @@ function below(space: Size, others: number): Pair[] {
   });
 }
 
-/** How good an arrangement is: the picture's area in the large tile, a little for the small ones, all in view. */
+/**
+ * How good an arrangement is: the picture's area in the large tile, a little for the small ones, all in view.
+ *
+ * Small tiles that scroll count less: growing them pushes others out of view.
+ */
 function worth(pair: Pair): number {
   const shown = Math.min(pair.large.width, pair.large.height * RATIO);
-  return ((shown * shown) / RATIO + pair.small.width * pair.small.height * 2) * (pair.scrolls ? 0.3 : 1);
+  const large = (shown * shown) / RATIO;
+  const small = pair.small.width * pair.small.height;
+  return pair.scrolls ? (large + small * 0.5) * 0.3 : large + small * 2;
 }
 
 /** `count` tiles alike. */
