@@ -34,24 +34,24 @@ Hear = Callable[[str, dict[str, Any], bool], None]
 
 
 class Clock:
-    """Real time, put forward at will."""
+    """Real time, put forward at will. `wall` is what a calendar said at the start, seconds since the epoch."""
 
-    def __init__(self) -> None:
+    def __init__(self, wall: float | None = None) -> None:
         self.ahead = 0.0
+        self._epoch = (time.time() if wall is None else wall) - time.monotonic()
 
     def __call__(self) -> float:
         return time.monotonic() + self.ahead
 
     def wall(self) -> float:
-        return time.time() + self.ahead
+        return self._epoch + self()
 
 
 class Homeserver:
     """`signalling.link.Link` and `Memory`, in memory; it outlives the focus."""
 
-    user, device = FOCUS, DEVICE
-
-    def __init__(self) -> None:
+    def __init__(self, user: str = FOCUS, device: str = DEVICE) -> None:
+        self.user, self.device = user, device
         self.state: dict[tuple[str, str, str], StateEvent] = {}
         self.queue: list[ToDevice] = []
         self.devices: dict[tuple[str, str], Hear] = {}
@@ -91,7 +91,7 @@ class Homeserver:
             hear(type, dict(content), encrypted)
 
     async def join(self, room: str) -> None:
-        self.put("m.room.member", FOCUS, {"membership": "join"}, room=room)
+        self.put("m.room.member", self.user, {"membership": "join"}, room=room)
 
     async def leave(self, room: str) -> None:
         self.left.append(room)
@@ -214,11 +214,13 @@ class Room:
 
 
 @asynccontextmanager
-async def call_room(**limits: Any) -> AsyncIterator[Room]:
+async def call_room(
+    focus: tuple[str, str] = (FOCUS, DEVICE), wall: float | None = None, **limits: Any
+) -> AsyncIterator[Room]:
     """A room with the focus in it and a call that nobody has joined yet."""
-    room = Room(Homeserver(), replace(Limits(), **limits))
+    room = Room(Homeserver(*focus), replace(Limits(), **limits), Clock(wall))
     room.membership(HOST, "join")
-    room.membership(FOCUS, "join")
+    room.membership(focus[0], "join")
     room.call()
     await room.start()
     try:

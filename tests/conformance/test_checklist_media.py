@@ -12,7 +12,8 @@ from cameras import SIZES, Camera, F, H, Q
 from focus.vocabulary import Rid
 from matrix_room import Room, call_room
 from media_bytes import Rtp, read, read_vp8
-from scripted_client import EXTENSIONS, SIMULCAST, Client, Line
+from own_lines import EXTENSIONS, Line
+from scripted_client import SIMULCAST, Client
 
 
 async def pair(room: Room, **invite: object) -> tuple[Client, Client]:
