@@ -82,16 +82,10 @@ def numbers(peer: Peer, kind: Kind) -> tuple[Codec, tuple[str, ...], dict[str, i
         if line.kind is kind and line.codecs:
             codec, fmtp = line.codecs[0], line.fmtp
             break
-    wanted = {}
-    for uri, slot in URIS.items():
-        if slot in NOT_FORWARDED or (kind is Kind.AUDIO and slot in PLAIN_ON_AUDIO):
-            continue
-        if kind is Kind.VIDEO and slot == "audio_level":
-            continue
-        if uri in taken:
-            wanted[uri] = taken[uri]
-    if not taken:
-        wanted = {uri: place for place, (uri, slot) in enumerate(URIS.items(), 1) if slot in ("mid", "audio_level")}
+    # A peer without a line of its own has no numbers yet: what every sink needs, in ours.
+    known = taken or {uri: place for place, (uri, slot) in enumerate(URIS.items(), 1) if slot in ("mid", "audio_level")}
+    unused = (*NOT_FORWARDED, *(PLAIN_ON_AUDIO if kind is Kind.AUDIO else ("audio_level",)))
+    wanted = {uri: known[uri] for uri, slot in URIS.items() if uri in known and slot not in unused}
     return codec, fmtp, wanted
 
 

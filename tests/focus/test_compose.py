@@ -12,7 +12,7 @@ from room import Caller, Room
 
 from bench.participants import sdp as browser
 from focus import sdp
-from focus.commands import Connected
+from focus.commands import Connected, Opened
 from focus.description import FEEDBACK, URIS
 from focus.vocabulary import Answer, Answered, Join, Kind, Offer, Offered, Owner, PeerId, Selected, Told, Want, Wanted
 
@@ -238,6 +238,19 @@ def test_an_offer_says_who_opens_dtls_is_the_peers_choice_and_counts_versions() 
     origins = [next(line for line in text.split("\r\n") if line.startswith("o=")).split(" ") for text in texts]
     assert [origin[2] for origin in origins] == ["2", "3"] and origins[0][1] == origins[1][1]
     assert all(section.value("setup") == "actpass" for section in sdp.parse(texts[0]).sections)
+
+
+def test_a_peer_with_nothing_but_a_data_channel_is_offered_tracks_too() -> None:
+    room = Room()
+    alice = Caller(room, "a").join()
+    room.post(Join(GUEST, OWNER, offer(channel()), ()))
+    room.post(Connected(GUEST), Opened(GUEST), Selected(GUEST))
+    stream = alice.local.stream
+    wants = (Want(stream, alice.local.audio), Want(stream, alice.local.video))
+    _, audio, video = well_formed(offered(room.post(Wanted(GUEST, wants, ())))).sections
+    assert (audio.media[3], video.media[3]) == (("111",), ("96", "97"))
+    assert audio.values("extmap") == [f"1 {MID_URI}", "5 urn:ietf:params:rtp-hdrext:ssrc-audio-level"]
+    assert video.values("extmap") == [f"1 {MID_URI}"]
 
 
 def test_payload_types_of_one_peer_mean_one_codec_each() -> None:
