@@ -41,7 +41,7 @@ def seated(crowd: Crowd, others: int) -> set[str]:
     for participant in crowd.participants:
         call = participant.call
         if call is not None and call.connected and participant.state == "dialling":
-            fresh, wanted = report.flowing(call)
+            fresh, wanted = report.flowing(call, call.seat.clock())
             if fresh == wanted == others:
                 found.add(participant.seat.person.name)
     return found

@@ -106,11 +106,11 @@ def participants_see(report: dict[str, Any]) -> list[Seen]:
     for each in report["each"]:
         got: dict[str, Any] = {}
         for track in each.get("tracks", []):
-            row = got.setdefault(track.get("user") or track["stream"], {"fps": 0.0, "size": (0, 0), "audio": 0})
+            row = got.setdefault(track["user"], {"fps": 0.0, "size": (0, 0), "audio": 0})
             if track["kind"] == "audio":
                 row["audio"] += track["packets"]
             else:
-                row["fps"] = max(row["fps"], track.get("rate", 0.0))
+                row["fps"] = max(row["fps"], track["pace"])
                 row["size"] = max(row["size"], (track["width"], track["height"]))
         for publisher, row in got.items():
             width, height = row["size"]

@@ -78,6 +78,8 @@ class Call:
         self.receiver.on_track = self._appeared
         self.decode: Callable[[Incoming], None] = lambda track: None
         self.streams: Mapping[str, Any] = {}
+        self.owners: dict[str, str] = {}
+        "Whose each stream is or was."
         self.asked: Wish = {}
         self.faults: Counter[str] = Counter()
         self.seq = self.version = 0
@@ -109,6 +111,10 @@ class Call:
         }  # fmt: skip
         self.seq += 1
         return content
+
+    def _hear_of(self, streams: Mapping[str, Any]) -> None:
+        self.streams = streams
+        self.owners.update({name: str(words.get("user_id", "")) for name, words in streams.items()})
 
     def metadata(self) -> dict[str, Any]:
         """Describe our own stream (MSC3077)."""
@@ -162,7 +168,7 @@ class Call:
         remote = sdp.read(content["answer"]["sdp"])
         if METADATA not in content:
             self.faults["answer_without_metadata"] += 1
-        self.streams = content.get(METADATA, {})
+        self._hear_of(content.get(METADATA, {}))
         if not remote.candidates:
             raise ValueError("no candidate in the answer")
         own = await self.transport.gather(Candidate.from_sdp(remote.candidates[0]).host)
@@ -274,7 +280,7 @@ class Call:
             case "m.call.ping":
                 self.say("m.call.pong", {})
             case "m.call.sdp_stream_metadata_changed":
-                self.streams = content["sdp_stream_metadata"]
+                self._hear_of(content["sdp_stream_metadata"])
                 self._choose()
             case "m.call.negotiate" if content["description"]["type"] == "offer":
                 self._offered(content)
@@ -285,7 +291,7 @@ class Call:
         self.offers += 1
         remote = sdp.read(content["description"]["sdp"])
         if "sdp_stream_metadata" in content:
-            self.streams = content["sdp_stream_metadata"]
+            self._hear_of(content["sdp_stream_metadata"])
         else:
             self.faults["offer_without_metadata"] += 1
         told = {(stream, track) for stream, one in self.streams.items() for track in one.get("tracks", {})}

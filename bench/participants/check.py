@@ -7,11 +7,16 @@ frame the successor of the one before (`known.py`).
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, deque
 from dataclasses import dataclass, field
 
 from bench.participants.known import Known, Place
 from bench.participants.vp8 import Part, read
+
+RECENT = 4.0
+"Seconds over which the pace of a picture is told."
+MOST_RECENT = 256
+"Frames; more than any camera makes in that time."
 
 
 @dataclass(slots=True)
@@ -44,6 +49,7 @@ class Check:
     _frame_at: float | None = None
     newest_frame: float = -1e9
     "When the newest frame began to arrive."
+    _arrivals: deque[float] = field(default_factory=lambda: deque(maxlen=MOST_RECENT))
 
     def want(self, width: int, height: int, now: float) -> None:
         """Note that a new size was asked for."""
@@ -115,6 +121,7 @@ class Check:
         if self._frame_at is not None:
             self.longest_gap = max(self.longest_gap, now - self._frame_at)
         self._frame_at = self.newest_frame = now
+        self._arrivals.append(now)
 
     def _settle(self, now: float) -> None:
         """Note how long a wanted size took, once a keyframe of it is here."""
@@ -122,10 +129,15 @@ class Check:
             self.switches.append(now - self.wanted_at)
             self.wanted_at = 0.0
 
-    def summary(self) -> dict[str, object]:
+    def pace(self, now: float) -> float:
+        """Frames a second, over the last few."""
+        return sum(1 for at in self._arrivals if now - RECENT < at <= now) / RECENT
+
+    def summary(self, now: float) -> dict[str, object]:
         """The book as JSON."""
         return {
-            "kind": self.kind, "packets": self.packets, "frames": self.frames, "keyframes": self.keyframes,
+            "kind": self.kind, "pace": round(self.pace(now), 1),
+            "packets": self.packets, "frames": self.frames, "keyframes": self.keyframes,
             "width": self.size[0], "height": self.size[1], "wanted": list(self.wanted or ()),
             "longest_gap": round(self.longest_gap, 3), "switches": [round(s, 3) for s in self.switches],
             "unsettled": bool(self.wanted_at), "faults": {name: n for name, n in self.faults.items() if n},

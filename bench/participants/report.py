@@ -23,9 +23,8 @@ def tracks(call: Call) -> list[Incoming]:
     return [*call.receiver.past, *call.receiver.live.values()]
 
 
-def flowing(call: Call) -> tuple[int, int]:
-    """Return how many of the wanted pictures flow, and how many are wanted."""
-    now = call.seat.clock()
+def flowing(call: Call, now: float) -> tuple[int, int]:
+    """Return how many of the wanted pictures flow, and how many are wanted. `now` in seconds of the call's clock."""
     wanted = [name for name, size in call.asked.items() if size is not None]
     seen = [call.receiver.track(*name) for name in wanted]
     fresh = [one for one in seen if one is not None and one.check.newest_frame > now - FRESH]
@@ -48,8 +47,8 @@ HARMLESS = {"padding", "after_end"}
 "Drops that belong to a healthy call."
 
 
-def one(participant: Participant) -> dict[str, Any]:
-    """Return one participant's report."""
+def one(participant: Participant, now: float) -> dict[str, Any]:
+    """Return one participant's report, as of `now` where it matters."""
     calls = participant.calls
     call = calls[-1] if calls else None
     received = [track for one in calls for track in tracks(one)]
@@ -78,9 +77,15 @@ def one(participant: Participant) -> dict[str, Any]:
         "faults": dict(faults(participant)),
     }
     if call is not None:
-        report["flowing"], report["wanted"] = flowing(call)
+        report["flowing"], report["wanted"] = flowing(call, now)
         report["tracks"] = [
-            {"stream": track.name[0], "track": track.name[1], **track.check.summary()} for track in tracks(call)
+            {
+                "user": call.owners.get(track.name[0], ""),
+                "stream": track.name[0],
+                "track": track.name[1],
+                **track.check.summary(now),
+            }
+            for track in tracks(call)
         ]
     return report
 
@@ -96,9 +101,13 @@ def quantile(ordered: Sequence[float], part: float) -> float:
     return round(ordered[min(len(ordered) - 1, int(part * len(ordered)))], 3) if ordered else 0.0
 
 
-def all_of(participants: Sequence[Participant], seconds: float, cpu: float) -> dict[str, Any]:
-    """Return the whole report. `cpu`: this process's CPU seconds over `seconds`."""
-    each = [one(participant) for participant in participants]
+def all_of(participants: Sequence[Participant], left: float, seconds: float, cpu: float) -> dict[str, Any]:
+    """Return the whole report.
+
+    `left`: when they began to leave, on the call's clock: what flowed then counts, however
+    long leaving took. `cpu`: this process's CPU seconds over `seconds`.
+    """
+    each = [one(participant, left) for participant in participants]
     total: Counter[str] = Counter()
     for report in each:
         total.update(report["faults"])
@@ -126,7 +135,7 @@ def table(participants: Sequence[Participant], before: dict[int, tuple[int, int]
         packets = call.transport.packets_in if call else 0
         old_frames, old_packets = before.get(number, (0, 0))
         before[number] = (frames, packets)
-        shown = "{}/{}".format(*flowing(call)) if call else "0/0"
+        shown = "{}/{}".format(*flowing(call, call.seat.clock())) if call else "0/0"
         gap = max((track.check.longest_gap for track in tracks(call)), default=0.0) if call else 0.0
         wrong = ", ".join(f"{name} {n}" for name, n in faults(participant).most_common(3)) or "none"
         rows.append(

@@ -99,7 +99,13 @@ async def run_participants(
                 decode(participant)
         cpu = time.process_time()
         tasks = [asyncio.ensure_future(_come_in(one, number, crowd)) for number, one in enumerate(crowd.participants)]
-        tasks.append(asyncio.ensure_future(_time_is_up(crowd.leaving, seconds)))
+        left: list[float] = []
+
+        async def note_leaving() -> None:
+            await crowd.leaving.wait()
+            left.append(clock())
+
+        tasks += [asyncio.ensure_future(_time_is_up(crowd.leaving, seconds)), asyncio.ensure_future(note_leaving())]
         if watch is not None:
             tasks.append(asyncio.ensure_future(watch(crowd)))
         try:
@@ -109,7 +115,7 @@ async def run_participants(
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
-        return report.all_of(crowd.participants, clock(), time.process_time() - cpu)
+        return report.all_of(crowd.participants, left[0] if left else clock(), clock(), time.process_time() - cpu)
 
 
 async def _come_in(participant: Participant, number: int, crowd: Crowd) -> None:

@@ -32,7 +32,7 @@ def test_one_stream_seen_twice_counts_once() -> None:
 
 
 def test_the_participants_report_becomes_rows() -> None:
-    video = {"kind": "video", "user": "@b:x", "stream": "s", "rate": 29.5, "width": 640, "height": 360, "packets": 900}
-    audio = {"kind": "audio", "user": "@b:x", "stream": "s", "rate": 50.0, "width": 0, "height": 0, "packets": 400}
+    video = {"kind": "video", "user": "@b:x", "stream": "s", "pace": 29.5, "width": 640, "height": 360, "packets": 900}
+    audio = {"kind": "audio", "user": "@b:x", "stream": "s", "pace": 0.0, "width": 0, "height": 0, "packets": 400}
     report = {"each": [{"name": "Ada", "tracks": [video, audio]}, {"name": "Ben"}]}
     assert participants_see(report) == [Seen("Ada", "@b:x", 29.5, 640, 360, 400)]
