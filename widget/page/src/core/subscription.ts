@@ -24,14 +24,16 @@ export const DEBOUNCE = 150;
 /** Nobody sees more pixels than these; a larger wish only costs bandwidth. */
 const MOST: Size = { width: 1920, height: 1080 };
 const MOST_DENSITY = 2;
-/** Sizes are rounded up to this many pixels, so that dragging a window edge is not a message a pixel. */
+/** Widths are rounded up to this many pixels, so that dragging a window edge is not a message a pixel. */
 const STEP = 16;
 
 /** A tile's size in CSS pixels to the size that we ask for. */
 export function wantedSize(css: Size, density: number): Size {
   const scale = Math.min(Math.max(density, 1), MOST_DENSITY);
+  if (css.width <= 0 || css.height <= 0) return { width: 0, height: 0 };
   const width = Math.ceil((css.width * scale) / STEP) * STEP;
-  const height = Math.ceil((css.height * scale) / STEP) * STEP;
+  // The height follows in proportion: rounded by itself it would ask for a layer more than is seen.
+  const height = (css.height / css.width) * width;
   const fit = Math.min(1, MOST.width / width, MOST.height / height);
   return { width: Math.round(width * fit), height: Math.round(height * fit) };
 }

@@ -1,6 +1,6 @@
 /** Before the call: how one looks and sounds, and the button that joins. */
 import { Mic, MicOff, Video, VideoOff } from "lucide-react";
-import { useEffect, useState } from "react";
+import { useEffect, useRef, useState } from "react";
 import type { Size } from "../core/vocabulary";
 import type { LocalMedia } from "../media/local";
 import { say } from "../strings";
@@ -23,6 +23,9 @@ export function Lobby({ brand, room, userId, media, onJoin }: Props) {
   const { camera, mic } = useStore(media.store);
   const [size, setSize] = useState<Size>();
   const asking = (camera.on && !camera.track) || (mic.on && !mic.track);
+  const button = useRef<HTMLButtonElement>(null);
+  // Enter joins; but on a small phone the picture stays in view.
+  useEffect(() => button.current?.focus({ preventScroll: true }), []);
   useEffect(() => {
     document.title = say("app.title", { room, brand });
   }, [room, brand]);
@@ -57,7 +60,7 @@ export function Lobby({ brand, room, userId, media, onJoin }: Props) {
           <div className="lobby-notices">
             <MediaNotices media={media} />
           </div>
-          <button type="button" className="button" onClick={onJoin} autoFocus>
+          <button type="button" className="button" onClick={onJoin} ref={button}>
             <Video aria-hidden="true" />
             {say("lobby.join")}
           </button>

@@ -26,7 +26,8 @@ export function contained(ratio: number, box: Size): Size {
 /** The smallest picture of this ratio that fills the box; what stands out is cut off. */
 export function covering(ratio: number, box: Size): Size {
   const width = Math.max(box.width, box.height * ratio);
-  // A box of whole pixels is never exactly 16:9: less than a pixel over is no larger picture.
-  if (width - box.width < 1.5) return box;
-  return { width: Math.round(width), height: Math.round(width / ratio) };
+  const height = width / ratio;
+  // A box of whole pixels is never exactly 16:9: a pixel over is no larger picture.
+  if (width - box.width < 1.5 && height - box.height < 1.5) return box;
+  return { width: Math.round(width), height: Math.round(height) };
 }
