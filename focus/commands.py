@@ -298,6 +298,7 @@ class Drop(StrEnum):
     MALFORMED = "malformed"
     AUTHENTICATION = "authentication"
     REPLAYED = "replayed"
+    TOO_FAST = "too_fast"
     UNKNOWN_SSRC = "unknown_ssrc"
     UNKNOWN_PAYLOAD_TYPE = "unknown_payload_type"
     TOO_MANY_SSRCS = "too_many_ssrcs"

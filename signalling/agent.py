@@ -34,7 +34,7 @@ from focus.vocabulary import (
 from signalling import admission, events, metadata
 from signalling.admission import Caller
 from signalling.door import Door, Knock
-from signalling.leg import Leg, Move
+from signalling.leg import Leg, Move, Way
 from signalling.limits import SignallingLimits
 from signalling.link import Batch, Gone, Invited, Link, Memory, StateEvent, ToDevice
 from signalling.membership import Room, apply, flaws, server
@@ -202,17 +202,15 @@ class Agent:
         """One to-device message: ours? in order?"""
         if not message.type.startswith(("m.call.", "org.matrix.call.")):
             return
+        self._door.speak(message.sender, self._clock())
         header = events.header(message.content)
         if header.to_session != events.FOCUS_SESSION:
-            self.faults["not_for_us"] += 1
-            return
+            raise PeerFault("not_for_us")
         if message.device is not None and message.device != header.device:
-            self.faults["device_not_proven"] += 1
-            return
+            raise PeerFault("device_not_proven")
         key = (message.sender, header.device, header.call)
         if self._order.seen(key, header.seq):
-            self.faults["repeated"] += 1
-            return
+            raise PeerFault("repeated")
         for ready, head in self._order.take(key, header.seq, (message, header), self._clock()):
             self._guard(lambda ready=ready, head=head: self._deliver(ready, head))  # type: ignore[misc]
 
@@ -247,7 +245,7 @@ class Agent:
                 else:
                     self._drop(leg, Reason.USER_HANGUP)
             case events.Negotiate():
-                self._negotiate(leg, event, by_channel=False)
+                self._negotiate(leg, event, Way.MESSAGE)
             case events.MetadataChanged():
                 self._describe(leg, event)
             case events.Hangup() | events.Reject():
@@ -261,11 +259,11 @@ class Agent:
             case events.Invite():
                 raise AssertionError("an invite goes to the door first")
 
-    def _negotiate(self, leg: Leg, event: events.Negotiate, *, by_channel: bool) -> None:
+    def _negotiate(self, leg: Leg, event: events.Negotiate, way: Way) -> None:
         leg.move(Move.NEGOTIATE)
         streams = metadata.read(event.metadata, leg.owner)
         if event.type == "offer":
-            leg.by_channel = by_channel
+            leg.way = way
             self._switchboard.post(leg.conference, Offered(leg.peer, event.sdp, streams))
         else:
             self._switchboard.post(leg.conference, Answered(leg.peer, event.sdp, streams))
@@ -285,6 +283,7 @@ class Agent:
                 self.faults["repeated"] += 1
                 return
             leg.move(Move.INVITE)
+            leg.way = Way.INVITE
             streams = metadata.read(knock.invite.metadata, leg.owner)
             self._switchboard.post(leg.conference, Offered(leg.peer, knock.invite.sdp, streams))
             return
@@ -327,11 +326,13 @@ class Agent:
             invited=knock.invite.sdp,
         )
         before = self._legs.of_key(leg.key)
+        if before is None and self._legs.count(caller.user) >= self._limits.calls_per_user:
+            return self._refuse(knock, "too_many_calls")
         if before is not None:
             self._drop(before, Reason.REPLACED)
         self._legs.add(leg)
         streams = metadata.read(knock.invite.metadata, leg.owner)
-        self._switchboard.post(leg.conference, Join(leg.peer, leg.owner, knock.invite.sdp, streams))
+        return self._switchboard.post(leg.conference, Join(leg.peer, leg.owner, knock.invite.sdp, streams))
 
     # Ends.
 
@@ -386,7 +387,7 @@ class Agent:
                 leg.move(Move.SUBSCRIBE)
                 self._switchboard.post(leg.conference, Wanted(leg.peer, event.subscribe, event.unsubscribe))
             case events.Negotiate():
-                self._negotiate(leg, event, by_channel=True)
+                self._negotiate(leg, event, Way.CHANNEL)
             case events.MetadataChanged():
                 self._describe(leg, event)
             case events.Pong():

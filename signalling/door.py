@@ -1,4 +1,4 @@
-"""How often somebody may knock, that each is refused once at most, and that no call begins twice.
+"""How often somebody may speak and knock, that each is refused once at most, and that no call begins twice.
 
 Bounded memory whatever strangers do. Time comes from the caller.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from dataclasses import dataclass
 
+from focus.faults import PeerFault
 from focus.switchboard import Bucket
 from signalling.admission import Caller
 from signalling.events import Invite
@@ -32,7 +33,8 @@ class Door:
 
     def __init__(self, limits: SignallingLimits) -> None:
         self._limits = limits
-        self._buckets: OrderedDict[str, Bucket] = OrderedDict()
+        self._invites: OrderedDict[str, Bucket] = OrderedDict()
+        self._messages: OrderedDict[str, Bucket] = OrderedDict()
         self._refused: OrderedDict[tuple[str, str, str], None] = OrderedDict()
         self._over: OrderedDict[tuple[str, str, str], None] = OrderedDict()
 
@@ -44,16 +46,12 @@ class Door:
         return None if self._within_rate(caller.user, now) else "too_many_invites"
 
     def _within_rate(self, user: str, now: float) -> bool:
-        limits = self._limits
-        bucket = self._buckets.setdefault(user, Bucket(limits.joins_burst, now))
-        while len(self._buckets) > MOST_USERS:
-            self._buckets.popitem(last=False)
-        bucket.tokens = min(limits.joins_burst, bucket.tokens + (now - bucket.since) * limits.joins_per_second)
-        bucket.since = now
-        if bucket.tokens < 1:
-            return False
-        bucket.tokens -= 1
-        return True
+        return take(self._invites, user, self._limits.joins_burst, self._limits.joins_per_second, now)
+
+    def speak(self, user: str, now: float) -> None:
+        """A user sends a message of any kind. Raises `PeerFault` when that is once too often."""
+        if not take(self._messages, user, self._limits.messages_burst, self._limits.messages_per_second, now):
+            raise PeerFault("too_many_messages")
 
     def first_refusal(self, user: str, device: str, call: str) -> bool:
         """Whether this call is refused for the first time."""
@@ -71,3 +69,16 @@ class Door:
         names[name] = None
         while len(names) > self._limits.refusals:
             names.popitem(last=False)
+
+
+def take(buckets: OrderedDict[str, Bucket], user: str, burst: int, per_second: float, now: float) -> bool:
+    """Take a token from a user's bucket; False when it is empty."""
+    bucket = buckets.setdefault(user, Bucket(burst, now))
+    while len(buckets) > MOST_USERS:
+        buckets.popitem(last=False)
+    bucket.tokens = min(burst, bucket.tokens + (now - bucket.since) * per_second)
+    bucket.since = now
+    if bucket.tokens < 1:
+        return False
+    bucket.tokens -= 1
+    return True

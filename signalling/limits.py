@@ -13,6 +13,12 @@ class SignallingLimits:
     "Invites of one user, on average."
     joins_burst: int = 10
     "Invites of one user at once."
+    messages_per_second: float = 20.0
+    "To-device messages of one user, on average."
+    messages_burst: int = 100
+    "To-device messages of one user at once."
+    calls_per_user: int = 4
+    "Calls that one user may be in at once, on all devices together."
     waiting: int = 200
     "Invites held until room state confirms them, over all rooms."
     wait_for_state: float = 5.0

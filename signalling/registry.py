@@ -42,6 +42,10 @@ class Registry:
     def __len__(self) -> int:
         return len(self._peers)
 
+    def count(self, user: str) -> int:
+        """How many legs a user has, on all devices."""
+        return sum(leg.caller.user == user for leg in self._peers.values())
+
     def add(self, leg: Leg) -> None:
         """A leg begins."""
         self._peers[leg.peer] = leg

@@ -28,6 +28,9 @@ LIMITS: dict[str, Rule] = {
 SIGNALLING: dict[str, Rule] = {
     "joins_per_second": real(0.1, 1_000),
     "joins_burst": whole(1, 10_000),
+    "messages_per_second": real(1, 1_000),
+    "messages_burst": whole(1, 10_000),
+    "calls_per_user": whole(1, 1_000),
     "waiting": whole(1, 100_000),
     "wait_for_state": real(0, 60, "seconds"),
     "reorder": whole(1, 10_000),

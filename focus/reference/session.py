@@ -20,6 +20,8 @@ from focus.vocabulary import PeerId, Rid
 
 MOST_SSRCS = 32
 "Streams per transport (security R5)."
+MOST_PACKETS = 3000
+"RTP packets taken from one peer in a second (security §4): five times what a busy camera sends."
 OUR_SSRC = 1
 "The sender of our RTCP towards publishers. It sends no media, so any value serves."
 
@@ -45,11 +47,16 @@ class Session:
         self._streams: dict[int, tuple[Track, Rid, bool]] = {}
         "By incoming SSRC: track, layer, and whether it is a retransmission stream."
         self._arrivals = Arrivals()
+        self._left = MOST_PACKETS
+        "Packets that may still come in this second."
 
     # Ingress.
 
     def media(self, data: bytes, now: float) -> None:
         """A decrypted RTP packet arrived."""
+        self._left -= 1
+        if self._left < 0:
+            return self.tally.drop(Drop.TOO_FAST)
         packet = rtp.parse(data, now)
         if packet is None:
             return self.tally.drop(Drop.MALFORMED)
@@ -272,6 +279,7 @@ class Session:
 
     def second(self, now: float) -> None:
         """Every second: reports both ways, and measured rates."""
+        self._left = MOST_PACKETS
         blocks = []
         for track in self.tracks.values():
             rates = []

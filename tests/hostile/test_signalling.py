@@ -229,3 +229,27 @@ async def test_bytes_on_the_data_channel_are_counted() -> None:
         alice.say("m.call.ping", {})
         await alice.hears("m.call.pong")
         assert dropped() == 1
+
+
+async def test_a_flood_of_to_device_messages_is_counted_and_costs_nobody_the_call() -> None:
+    async with call_room() as room:
+        flooder = anew()
+        for number in range(150):
+            room.home.to_focus(flooder, "m.call.hangup", header("M", f"c{number}", CONF))
+        assert room.faults("too_many_messages") >= 40
+        await goes_on(room)
+
+
+async def test_one_user_may_be_in_four_calls_and_is_refused_a_fifth() -> None:
+    async with call_room() as room:
+        devices = [(f"D{number}", f"s{number}") for number in range(5)]
+        clients = [Client(room, "alice", device, session) for device, session in devices]
+        room.membership(clients[0].user, "join")
+        room.entry(clients[0].user, *devices)
+        for client in clients:
+            client.invite()
+        for client in clients[:4]:
+            await client.answered()
+        assert (await clients[4].gets("m.call.reject"))["reason"] == "too_many_calls"
+        assert room.faults("refused_too_many_calls") == 1
+        await goes_on(room)

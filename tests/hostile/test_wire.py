@@ -24,7 +24,7 @@ from far_end import FarEnd, far_ends
 from focus.commands import Drop, Lost, Reachable, SetLayer
 from focus.vocabulary import SINGLE, RouteId, TrackId
 from media_bytes import receiver_report
-from packets import OWN, RTCP, RTP, STRANGE, cut, flipped, video
+from packets import FOREIGN, OWN, RTCP, RTP, STRANGE, cut, flipped, video
 
 pytestmark = pytest.mark.parametrize("make", ENGINES)
 
@@ -196,4 +196,17 @@ async def test_a_message_that_is_too_long_is_dropped_by_name(make: Make) -> None
         scene.mallory.sctp._remote_max_message_size = 0  # it does not care what we said
         scene.mallory.channel.send("x" * 262_145)
         await scene.dropped(Drop.MALFORMED, 1)
+        await scene.goes_on()
+
+
+async def test_who_sends_too_fast_is_cut_to_a_measure_and_may_go_on(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("focus.reference.session.MOST_PACKETS", 100)  # of 3000, which a busy machine may not manage
+    async with stage(make) as scene:
+        for number in range(600):
+            scene.throw(scene.seal(video(ssrc=FOREIGN, pt=99, number=number)))
+            if number % 20 == 0:
+                await asyncio.sleep(0)
+        await scene.dropped(Drop.TOO_FAST, 100)
         await scene.goes_on()
