@@ -41,6 +41,15 @@ class Move(StrEnum):
     END = "hangup"
 
 
+class Way(StrEnum):
+    """How the peer's newest offer came: its answer goes the same way."""
+
+    INVITE = "invite"
+    MESSAGE = "message"
+    "A to-device `m.call.negotiate`."
+    CHANNEL = "channel"
+
+
 LEG: dict[State, dict[Move, State]] = {
     State.JOINING: {
         Move.ANSWER: State.ANSWERED,
@@ -93,8 +102,7 @@ class Leg:
     "Our next seq."
     opened: bool = False
     "The data channel is open."
-    by_channel: bool = False
-    "The newest offer came on the data channel, so its answer goes there."
+    way: Way = Way.INVITE
 
     @property
     def key(self) -> tuple[str, str, str, str]:

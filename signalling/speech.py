@@ -14,7 +14,7 @@ from focus.switchboard import Switchboard
 from focus.vocabulary import Answer, Offer, Ping, Reason, Stream, Told, View
 from signalling import events, metadata
 from signalling.admission import Caller
-from signalling.leg import Leg, Move, State
+from signalling.leg import Leg, Move, State, Way
 from signalling.link import Link
 from signalling.outbox import Outbox
 from signalling.registry import Ghost
@@ -32,9 +32,8 @@ class Spokesman:
         """Carry an effect to the leg's client."""
         match told:
             case Answer():
-                first = leg.state is State.JOINING
                 leg.move(Move.ANSWER)
-                self._answer(leg, told, first)
+                self._answer(leg, told)
             case Offer():
                 self._describe(leg, "offer", told.sdp, told.streams, by_channel=leg.opened)
             case View():
@@ -48,12 +47,10 @@ class Spokesman:
         """Answer a client that pings us."""
         self._channel(leg, "m.call.pong", {})
 
-    def _answer(self, leg: Leg, told: Answer, first: bool) -> None:
-        if not first and leg.by_channel and leg.opened:
-            return self._describe(leg, "answer", told.sdp, told.streams, by_channel=True)
-        if not first and leg.state is not State.ANSWERED and leg.opened:
-            # A live leg that invited again: some clients take a renegotiation only as one.
-            return self._describe(leg, "answer", told.sdp, told.streams, by_channel=False)
+    def _answer(self, leg: Leg, told: Answer) -> None:
+        if leg.way is not Way.INVITE:
+            by_channel = leg.way is Way.CHANNEL
+            return self._describe(leg, "answer", told.sdp, told.streams, by_channel=by_channel)
         described = metadata.dump(told.streams)
         self._to_device(
             leg,

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from bench.participants import sdp
 from matrix_room import CALL, DEVICE, FOCUS, HOST, MEMBER, ROOM, Room, call_room
 from scripted_client import UNSTABLE, Client
 
@@ -139,6 +140,28 @@ async def test_17_18_an_offer_by_to_device_negotiate_is_answered_the_same_way() 
         await bob.sees(lambda view: alice.screen in view, "alice's screen")
         bob.want(screen, width=1280, height=720)
         await bob.watches(screen, alice.cameras(screen))
+
+
+async def test_17_18_it_is_so_before_the_client_said_that_it_took_our_answer() -> None:
+    async with call_room() as room:
+        alice = Client(room, "alice")
+        await alice.connect(await alice.enter().invite().answered(), channel=False)
+        alice.share()
+        alice.send("m.call.negotiate", {"description": alice.offer(), "lifetime": 60000, UNSTABLE: alice.metadata})
+        assert (await alice.gets("m.call.negotiate"))["description"]["type"] == "answer"
+        assert len(alice.got("m.call.answer")) == 1
+
+
+async def test_17_18_an_invite_said_again_with_another_offer_is_answered_again() -> None:
+    async with call_room() as room:
+        alice, bob = Client(room, "alice"), Client(room, "bob")
+        await bob.dial()
+        await alice.dial()
+        alice.share()
+        alice.send("m.call.invite", {"offer": alice.offer(), UNSTABLE: alice.metadata})
+        answer = await alice.gets("m.call.answer", 2)
+        assert len(sdp.read(answer["answer"]["sdp"]).sections) == 4
+        await bob.sees(lambda view: alice.screen in view, "alice's screen")
 
 
 @pytest.mark.parametrize(

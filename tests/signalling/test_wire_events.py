@@ -124,7 +124,8 @@ def test_brackets_inside_of_text_are_no_depth() -> None:
     ("changes", "fault"),
     [
         ({"conf_id": ""}, "field_conf_id"), ({"conf_id": "a b"}, "field_conf_id"),
-        ({"call_id": "x" * 256}, "field_call_id"), ({"device_id": "é"}, "field_device_id"), ({"party_id": 7}, "field_party_id"),
+        ({"call_id": "x" * 256}, "field_call_id"), ({"device_id": "é"}, "field_device_id"),
+        ({"party_id": 7}, "field_party_id"),
         ({"sender_session_id": []}, "field_sender_session_id"), ({"dest_session_id": {}}, "field_dest_session_id"),
         ({"seq": -1}, "field_seq"), ({"seq": True}, "field_seq"), ({"seq": 1.0}, "field_seq"),
         ({"seq": 1 << 60}, "field_seq"),
