@@ -20,10 +20,17 @@ from bench.stage import stage
 
 SIZES = ((1280, 720), (640, 360), (320, 180), (1280, 720))
 
+
 async def remote_video(seen: Window) -> dict[str, Any] | None:
     """The one remote picture's row, once it flows."""
     rows = [row for row in await seen.inbound("video") if row["frames"] > 0]
     return max(rows, key=lambda row: row["width"]) if rows else None
+
+
+async def only_watch(seen: Window) -> None:
+    """Turn camera and microphone off: the one who speaks and is seen stays large in every window."""
+    await seen.page.keyboard.press("v")
+    await seen.page.keyboard.press("m")
 
 
 async def size_is(seen: Window, width: int) -> bool:
@@ -56,11 +63,11 @@ async def measure() -> dict[str, Any]:
         await stack.enter_async_context(window(stand.page, 640, 480))
         first = await stack.enter_async_context(window(stand.page, 1700, 1000))
         await until(lambda: remote_video(first), 30, "a picture in the first window")
-        await first.page.keyboard.press("v")
+        await only_watch(first)
         await until(lambda: size_is(first, 1280), 60, "layer f in the first window")
         second = await stack.enter_async_context(window(stand.page, 1700, 1000))
         await until(lambda: remote_video(second), 30, "a picture in the second window")
-        await second.page.keyboard.press("v")
+        await only_watch(second)
         await until(lambda: size_is(second, 1280), 60, "layer f in the second window")
         await asyncio.sleep(3)
 
