@@ -1,0 +1,67 @@
+/** Who is heard and who has the floor, in virtual time: a reading every 100 ms. */
+import { describe, expect, test } from "vitest";
+import { hear, SILENCE, speaking, type Speech } from "../src/core/speaker";
+import { runs, whole } from "./chance";
+
+const QUIET = 0.0099;
+const LOUD = 0.01;
+
+/** Levels over time: for each stretch its length in ms, and who speaks. */
+function after(stretches: readonly (readonly [number, ...string[]])[], people = ["ann", "bob"], from: Speech = SILENCE): Speech {
+  let [speech, now] = [from, 0];
+  for (const [length, ...voices] of stretches) {
+    for (const end = now + length; now < end; now += 100) {
+      const levels = new Map(people.map((id) => [id, voices.includes(id) ? LOUD : QUIET]));
+      speech = hear(speech, levels, now);
+    }
+  }
+  return speech;
+}
+
+describe("who is heard", () => {
+  test.each([
+    ["a voice just loud enough", [[100, "ann"]], ["ann"]],
+    ["nobody just below it", [[100]], []],
+    ["two at once", [[100, "ann", "bob"]], ["ann", "bob"]],
+    ["a voice through a pause between words", [[100, "ann"], [800]], ["ann"]],
+    ["nobody after a longer one", [[100, "ann"], [1000]], []],
+  ] as const)("is %s", (_, stretches, heard) => {
+    expect([...speaking(after(stretches))]).toEqual(heard);
+  });
+
+  test("is not who has gone", () => {
+    const speech = hear(after([[1000, "ann"]]), new Map([["bob", QUIET]]), 1100);
+    expect([...speaking(speech)]).toEqual([]);
+    expect(speech.floor).toBeUndefined();
+  });
+});
+
+describe("the floor", () => {
+  test.each([
+    ["is nobody's in silence", [[3000]], undefined],
+    ["is not taken by a cough", [[700, "ann"]], undefined],
+    ["is taken by a voice that lasts", [[800, "ann"]], "ann"],
+    ["stays with the last speaker in silence", [[800, "ann"], [20_000]], "ann"],
+    ["stays with who speaks on, whoever joins in", [[800, "ann"], [9000, "ann", "bob"]], "ann"],
+    ["is held against a quick answer", [[800, "ann"], [2000, "bob"]], "ann"],
+    ["goes to a longer one", [[800, "ann"], [2700, "bob"]], "bob"],
+  ] as const)("%s", (_, stretches, floor) => {
+    expect(after(stretches).floor).toBe(floor);
+  });
+
+  test("belongs to somebody who is there, and never changes hands twice within its hold", () => {
+    for (const next of runs(40)) {
+      let [speech, changed]: [Speech, number] = [SILENCE, -Infinity];
+      for (let now = 0; now < 60_000; now += 100) {
+        const people = ["ann", "bob", "cem"].slice(0, whole(next, 2, 3));
+        const before = speech.floor;
+        speech = hear(speech, new Map(people.map((id) => [id, next() < 0.6 ? 0.2 : 0])), now);
+        if (speech.floor !== undefined) expect(people).toContain(speech.floor);
+        if (speech.floor !== before) {
+          if (before !== undefined && people.includes(before)) expect(now - changed).toBeGreaterThanOrEqual(2_500);
+          changed = now;
+        }
+      }
+    }
+  });
+});
