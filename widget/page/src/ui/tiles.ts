@@ -88,7 +88,8 @@ export function peopleOf(tiles: readonly TileView[]): Person[] {
 
 /** One or two letters for a face that is not shown. */
 export function initials(name: string): string {
-  const words = name.replace(/^@/, "").split(/[\s._:-]+/).filter((word) => word !== "");
+  const local = name.startsWith("@") ? (name.slice(1).split(":")[0] ?? "") : name;
+  const words = local.split(/[\s._:-]+/).filter((word) => word !== "");
   const letters = [words[0], words.length > 1 ? words.at(-1) : undefined].map((word) => [...(word ?? "")][0] ?? "");
   return letters.join("").toUpperCase() || "?";
 }
