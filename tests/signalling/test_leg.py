@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from focus.faults import PeerFault
@@ -71,3 +73,22 @@ def test_our_messages_are_numbered_from_zero() -> None:
 def test_a_leg_knows_whom_it_would_be_replaced_by_and_to_whom_its_streams_belong() -> None:
     assert leg(State.LIVE).key == ("!r", "conf", "@alice:here.test", "DEV")
     assert leg(State.LIVE).owner == Owner("@alice:here.test", "DEV")
+
+
+def drawn() -> str:
+    """The table as the package's README shows it."""
+    lines = []
+    for state, moves in LEG.items():
+        staying = [move.value for move, after in moves.items() if after is state]
+        leaving: dict[State, list[str]] = {}
+        for move, after in moves.items():
+            if after is not state:
+                leaving.setdefault(after, []).append(move.value)
+        lines += [f"{state.value:9}--{', '.join(names)}--> {after.value}" for after, names in leaving.items()]
+        lines += [f"{'':9}  stays with {', '.join(staying)}"] if staying else []
+    return "\n".join(lines)
+
+
+def test_the_manual_shows_the_table_as_it_is() -> None:
+    manual = (Path(__file__).resolve().parents[2] / "signalling" / "README.md").read_text()
+    assert f"```\n{drawn()}\n```" in manual, f"write this into signalling/README.md:\n{drawn()}"
