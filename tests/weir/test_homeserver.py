@@ -16,6 +16,7 @@ import pytest
 
 from bench.browser import until
 from weir.homeserver import HomeserverFailed, LocalHomeserver, free_port, install, is_free, run, usage
+from weir.synapse import configuration
 
 pytestmark = [pytest.mark.synapse, pytest.mark.timeout(60)]
 
@@ -122,3 +123,16 @@ def test_free_ports_are_free() -> None:
 
 def test_a_process_is_known_by_what_it_used() -> None:
     assert usage(os.getpid()).cpu > 0
+
+
+def test_it_knows_no_other_homeserver_unless_it_is_told_a_port_for_them(tmp_path: Path) -> None:
+    given = dict.fromkeys(("registration", "macaroon", "form"), "x")
+    alone = configuration(tmp_path, "localhost", "127.0.0.1", 8008, None, given)
+    assert alone["federation_domain_whitelist"] == [] and "tls_certificate_path" not in alone
+    meeting = configuration(tmp_path, "localhost:8448", "127.0.0.1", 8008, 8448, given)
+    assert "federation_domain_whitelist" not in meeting
+    key = tmp_path / "tls.key"
+    assert meeting["tls_private_key_path"] == str(key) and key.stat().st_mode & 0o077 == 0
+    before = key.read_bytes()
+    assert configuration(tmp_path, "localhost:8448", "127.0.0.1", 8008, 8448, given) == meeting
+    assert key.read_bytes() == before, "the key is kept"
