@@ -11,7 +11,7 @@ import { say } from "../strings";
 import { ratioOf } from "./ratio";
 import { inView, neighbour, type Direction, type Spot } from "./placement";
 import type { Sound } from "./sound";
-import { arrange, pictures } from "./staging";
+import { arrange, pictures, settle } from "./staging";
 import { Tile } from "./Tile";
 import type { TileView } from "./tiles";
 import { useDeparting } from "./useDeparting";
@@ -51,15 +51,19 @@ export function Stage(props: Props) {
   const [scrolled, setScrolled] = useState(0);
   const [focused, setFocused] = useState<string>();
   const lastLarge = useRef<string>(undefined);
+  const seats = useRef<readonly string[]>([]);
   const elements = useRef(new Map<string, HTMLElement>());
 
   const spotlighted = props.layout === "spotlight" || tiles.some((tile) => tile.id === pinned);
   const candidates = tiles.map((tile) => ({ id: tile.id, own: tile.own, screen: tile.purpose === "m.screenshare" }));
   const large = spotlighted ? chooseLarge(candidates, pinned, props.floor, lastLarge.current) : undefined;
-  const { placement, over } = arrange(tiles, space, large, ratios);
+  const ids = tiles.map((tile) => tile.id);
+  const settled = settle(seats.current, ids, lastLarge.current, large);
+  const { placement, over } = arrange(tiles, large ? settled : ids, space, large, ratios);
   useEffect(() => {
+    seats.current = settled;
     if (large) lastLarge.current = large;
-  }, [large]);
+  });
 
   const entries = useMemo(() => tiles.map((tile) => ({ id: tile.id, tile })), [tiles]);
   const departing = useDeparting(entries, LEAVING);

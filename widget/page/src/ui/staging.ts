@@ -14,9 +14,33 @@ export interface Staging {
   readonly over: boolean;
 }
 
-/** Place all tiles, one of them large or (`undefined`) all alike. */
-export function arrange(tiles: readonly TileView[], space: Size, large: string | undefined, ratios: Ratios): Staging {
-  const small = tiles.map((tile) => tile.id).filter((id) => id !== large);
+/**
+ * The order in which tiles sit, after some came and went and the large one changed.
+ *
+ * Who is large no longer takes the seat of who is large now: nobody else moves.
+ */
+export function settle(
+  seats: readonly string[],
+  ids: readonly string[],
+  before: string | undefined,
+  large: string | undefined,
+): readonly string[] {
+  const kept = seats.filter((id) => ids.includes(id));
+  const all = [...kept, ...ids.filter((id) => !kept.includes(id))];
+  const [from, to] = [all.findIndex((id) => id === before), all.findIndex((id) => id === large)];
+  if (before === undefined || large === undefined || from < 0 || to < 0) return all;
+  return all.map((id) => (id === before ? large : id === large ? before : id));
+}
+
+/** Place all tiles in the order of `seats`, one of them large or (`undefined`) all alike. */
+export function arrange(
+  tiles: readonly TileView[],
+  seats: readonly string[],
+  space: Size,
+  large: string | undefined,
+  ratios: Ratios,
+): Staging {
+  const small = seats.filter((id) => id !== large);
   const arrangement = large === undefined ? grid(space, small.length) : spotlight(space, small.length);
   const tile = tiles.find((one) => one.id === large);
   const area = arrangement.kind === "grid" ? space : arrangement.large;
