@@ -88,6 +88,14 @@ export function forgetLogin(): void {
   localStorage.removeItem(SAVED);
 }
 
+/** Have the homeserver forget a login too. Not reached, it keeps a device that nobody uses. */
+export async function endLogin(homeserver: string, login: Login): Promise<void> {
+  await fetch(`${homeserver}/_matrix/client/v3/logout`, {
+    method: "POST",
+    headers: { Authorization: `Bearer ${login.accessToken}` },
+  }).catch(() => undefined);
+}
+
 /**
  * Take the kept login for this tab, until the page is closed. False: another tab has it.
  *

@@ -5,6 +5,9 @@ export const de: Texts = {
   "app.loading": "Lädt …",
   "app.title": "{room} · {brand}",
 
+  // Im Dativ: so steht es in allen Sätzen.
+  "room.this": "diesem Raum",
+
   "front.headline": "Trefft euch in eurem Matrix-Raum",
   "front.lead": "Videoanrufe für die Räume, die ihr schon habt. Kein neues Konto, kein Download.",
   "front.room": "Raum",
@@ -31,7 +34,7 @@ export const de: Texts = {
   "login.out": "Abmelden",
 
   "tab.title": "{brand} ist in einem anderen Tab offen",
-  "tab.body": "Dieses Konto wird dort benutzt. Verlasse den Anruf im anderen Tab, oder melde dich hier getrennt an.",
+  "tab.body": "Diese Anmeldung wird dort benutzt, und nur ein Tab kann sie benutzen. Schließe den anderen Tab, oder melde dich hier getrennt an.",
   "tab.again": "Erneut versuchen",
   "tab.separate": "Getrennt anmelden",
   "tab.separateLead": "Eine Anmeldung nur für diesen Tab, auf {server}. Sie endet mit dem Tab.",
@@ -166,7 +169,6 @@ export const de: Texts = {
   "problem.configMissing.body": "Ihre Einstellungen sind nicht lesbar ({detail}). Versuche es erneut; bleibt es so, sage es dem Betreiber.",
 
   "left.title": "Du hast den Anruf verlassen",
-  "left.body": "{room}",
   "left.rejoin": "Wieder teilnehmen",
   "left.home": "Startseite",
 };

@@ -8,6 +8,8 @@ export const en = {
   "app.loading": "Loading …",
   "app.title": "{room} · {brand}",
 
+  "room.this": "this room",
+
   "front.headline": "Meet in your Matrix room",
   "front.lead": "Video calls for the rooms that you already have. No new account, no download.",
   "front.room": "Room",
@@ -34,7 +36,7 @@ export const en = {
   "login.out": "Log out",
 
   "tab.title": "{brand} is open in another tab",
-  "tab.body": "This account is in use there. Leave the call in the other tab, or log in separately here.",
+  "tab.body": "This login is in use there, and only one tab can use it. Close the other tab, or log in separately here.",
   "tab.again": "Try again",
   "tab.separate": "Log in separately",
   "tab.separateLead": "A login for this tab alone, on {server}. It ends with the tab.",
@@ -169,7 +171,6 @@ export const en = {
   "problem.configMissing.body": "Its settings cannot be read ({detail}). Try again; if it stays so, tell its operator.",
 
   "left.title": "You left the call",
-  "left.body": "{room}",
   "left.rejoin": "Rejoin",
   "left.home": "Home",
 } as const;

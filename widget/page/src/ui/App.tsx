@@ -2,7 +2,7 @@
 import { Tooltip } from "radix-ui";
 import { useEffect, useState } from "react";
 import { ConfigError, type Config } from "../config";
-import { forgetLogin, saveLogin, savedLogin, type Login } from "../matrix/login";
+import { endLogin, forgetLogin, saveLogin, savedLogin, type Login } from "../matrix/login";
 import { say } from "../strings";
 import { explain } from "./explain";
 import { Front } from "./Front";
@@ -55,6 +55,7 @@ function Screens({ config, makeCall }: { readonly config: Config; readonly makeC
     setLogin(fresh);
   };
   const forget = () => {
+    if (login) void endLogin(config.homeserver, login);
     forgetLogin();
     setLogin(undefined);
   };

@@ -10,6 +10,7 @@ import { ClosedNotice } from "./ClosedNotice";
 import { DevicesDialog } from "./DevicesDialog";
 import { MediaNotices, Notice, SoundNotice } from "./Notices";
 import { PeopleList } from "./PeopleList";
+import { roomLabel } from "./roomLabel";
 import { Sound } from "./sound";
 import { Stage } from "./Stage";
 import { peopleOf, tilesOf } from "./tiles";
@@ -58,9 +59,9 @@ export function CallScreen({ visit, brand, onLeave }: Props) {
   });
   useKeys(acts, () => setPinned(undefined));
 
-  const room = state.roomName || visit.room;
+  const room = roomLabel(state.roomName, visit.room);
   useEffect(() => {
-    document.title = say("app.title", { room, brand });
+    document.title = room ? say("app.title", { room, brand }) : brand;
     return () => {
       document.title = brand;
     };

@@ -4,7 +4,7 @@ import { Page } from "./Page";
 
 interface Props {
   readonly brand: string;
-  readonly room: string;
+  readonly room: string | undefined;
   onRejoin(): void;
 }
 
@@ -13,7 +13,7 @@ export function Left({ brand, room, onRejoin }: Props) {
     <Page brand={brand}>
       <section className="card problem">
         <h1>{say("left.title")}</h1>
-        <p>{say("left.body", { room })}</p>
+        {room && <p>{room}</p>}
         <div className="choices">
           <button type="button" className="button" onClick={onRejoin} autoFocus>
             {say("left.rejoin")}

@@ -9,6 +9,7 @@ import { DeviceChoice } from "./DeviceChoice";
 import { MediaNotices } from "./Notices";
 import { Page } from "./Page";
 import { Picture } from "./Picture";
+import { roomLabel } from "./roomLabel";
 import { useStore } from "./useStore";
 
 interface Props {
@@ -27,7 +28,8 @@ export function Lobby({ brand, room, userId, media, onJoin }: Props) {
   // Enter joins; but on a small phone the picture stays in view.
   useEffect(() => button.current?.focus({ preventScroll: true }), []);
   useEffect(() => {
-    document.title = say("app.title", { room, brand });
+    const label = roomLabel("", room);
+    document.title = label ? say("app.title", { room: label, brand }) : brand;
   }, [room, brand]);
   return (
     <Page brand={brand} wide>
@@ -54,7 +56,7 @@ export function Lobby({ brand, room, userId, media, onJoin }: Props) {
         <section className="card">
           <div>
             <h1>{say("lobby.title")}</h1>
-            <p className="lobby-room">{room}</p>
+            <p className="lobby-room" title={room}>{room}</p>
           </div>
           <DeviceChoice media={media} />
           <div className="lobby-notices">

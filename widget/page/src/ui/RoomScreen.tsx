@@ -9,6 +9,7 @@ import { holdLogin } from "./hold";
 import { Lobby } from "./Lobby";
 import { LoginForm, serverName } from "./LoginForm";
 import { Page, Waiting } from "./Page";
+import { roomLabel } from "./roomLabel";
 import { endVisit, startVisit, type MakeCall, type Visit } from "./visit";
 import { VisitScreen } from "./VisitScreen";
 
@@ -83,7 +84,7 @@ export function RoomScreen(props: Props) {
       <Page brand={brand}>
         <section className="card">
           <h1>{say("login.title")}</h1>
-          <p>{say("login.leadRoom", { server: serverName(homeserver), room })}</p>
+          <p>{say("login.leadRoom", { server: serverName(homeserver), room: roomLabel("", room) ?? say("room.this") })}</p>
           <LoginForm homeserver={homeserver} onLogin={onLogin} />
         </section>
       </Page>

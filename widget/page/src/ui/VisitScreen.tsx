@@ -5,6 +5,7 @@ import { CallScreen } from "./CallScreen";
 import { explain, type Explanation } from "./explain";
 import { Left } from "./Left";
 import { ProblemPage } from "./ProblemPage";
+import { roomLabel } from "./roomLabel";
 import { useStore } from "./useStore";
 import { endVisit, type Visit } from "./visit";
 
@@ -18,7 +19,7 @@ interface Props {
 
 export function VisitScreen({ visit, brand, onRejoin, onLogin }: Props) {
   const { phase, problem, roomName } = useStore(visit.call.store);
-  const room = roomName || visit.room;
+  const room = roomLabel(roomName, visit.room);
   useEffect(() => {
     if (phase === "left") visit.media.stop();
   }, [phase, visit]);
@@ -29,6 +30,6 @@ export function VisitScreen({ visit, brand, onRejoin, onLogin }: Props) {
     if (kind === "login") return onLogin();
     visit.call.retry();
   };
-  const what = explain(problem ?? { kind: "unknown", detail: "" }, room, say);
+  const what = explain(problem ?? { kind: "unknown", detail: "" }, room ?? say("room.this"), say);
   return <ProblemPage brand={brand} explanation={what} onAct={act} />;
 }
