@@ -195,7 +195,7 @@ async def test_17_09_a_free_line_is_used_for_another_track_with_its_own_msid() -
 
 
 async def test_17_10_colliding_offers_are_both_carried_out() -> None:
-    async with call_room() as room:
+    async with call_room(offer_timeout=600.0) as room:  # so that no watchdog helps
         alice, bob = Client(room, "alice"), Client(room, "bob")
         await alice.dial()
         await bob.dial()

@@ -241,14 +241,15 @@ async def test_20_07_messages_of_a_live_call_may_come_twice(numbered: bool) -> N
             deliver(sender, type, content, proven)
 
         room.home.to_focus = keep  # type: ignore[method-assign]
-        alice, bob, _ = await three(room)
+        alice, bob, carol = await three(room)
         line, cameras = alice.line("video"), alice.cameras()
         bob.want(line, width=320, height=180)
         await bob.watches(line, cameras)
         for message in sent:
             deliver(*message)
         await bob.watches(line, cameras)
-        assert not bob.got("m.call.hangup") and len(bob.got("m.call.answer")) == 1
+        for client in (alice, bob, carol):
+            assert not client.got("m.call.hangup") and len(client.got("m.call.answer")) == 1
         assert len(bob.offers()) == 1
 
 

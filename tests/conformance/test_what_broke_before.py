@@ -26,7 +26,7 @@ async def watching(room: Room) -> tuple[Client, Client, Client]:
 
 
 async def test_20_10_colliding_offers_wedge_nobody() -> None:
-    async with call_room() as room:
+    async with call_room(offer_timeout=600.0) as room:  # so that no watchdog helps
         alice, bob, carol = await watching(room)
         line = carol.line("video")
         # Bob's own offer is under way while ours comes: he drops ours, and we have to take his.
