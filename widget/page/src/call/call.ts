@@ -32,6 +32,7 @@ export interface Options {
 
 /** How long leaving waits for the homeserver. */
 const GOODBYE = 3_000;
+const REWRITE_AGAIN = 20_000;
 const HOMESERVER_WAITS = [500, 1_000, 2_000, 5_000, 10_000];
 
 /** The round goes on from the start: another call of the room is the live one. */
@@ -64,6 +65,7 @@ export class Call implements CallControls {
   private written = "";
   private entrySeen = false;
   private focusComes = true;
+  private closing: Promise<void> | undefined;
   private wake: () => void = () => undefined;
   private readonly ends: (() => void)[] = [];
 
@@ -76,7 +78,7 @@ export class Call implements CallControls {
       () => this.leg?.outgoing.voice,
       (speaking, floor) => this.heard(speaking, floor),
     );
-    const refresh = setInterval(() => void this.writeEntry(true), REFRESH);
+    const refresh = setInterval(() => this.rewrite(true), REFRESH);
     const online = () => {
       this.wake();
       this.leg?.findPath();
@@ -88,7 +90,7 @@ export class Call implements CallControls {
       () => clearInterval(refresh),
       () => removeEventListener("online", online),
       () => removeEventListener("pagehide", this.hidden),
-      this.options.media.store.watch(() => void this.writeEntry(false)),
+      this.options.media.store.watch(() => this.rewrite(false)),
     );
     void this.run();
   }
@@ -104,7 +106,8 @@ export class Call implements CallControls {
   }
 
   retry(): void {
-    this.session?.close();
+    if (this.store.value.phase !== "stopped") return;
+    this.closing = this.session?.close();
     this.session = undefined;
     this.again();
   }
@@ -118,7 +121,7 @@ export class Call implements CallControls {
     const told = Promise.allSettled([this.leg?.hangUp(), this.way && this.entrance?.leave(this.way)]);
     this.options.media.stop();
     await Promise.race([told, new Promise((resolve) => setTimeout(resolve, GOODBYE))]);
-    this.session?.close();
+    await this.session?.close();
   }
 
   // The rounds.
@@ -164,6 +167,8 @@ export class Call implements CallControls {
   private async enter(): Promise<void> {
     const { config, room, toDevice } = this.options;
     if (!this.session) {
+      // Two sessions of one device would share its keys and spoil them.
+      await this.closing;
       const session = await openSession(config.homeserver, await this.options.login(), room, toDevice);
       if (this.isLeft) return session.close();
       this.session = session;
@@ -288,7 +293,7 @@ export class Call implements CallControls {
     } else if (this.entrySeen) {
       // Another device of ours wrote the event at the same time, and did not know of us.
       this.entrySeen = false;
-      void this.writeEntry(true);
+      this.rewrite(true);
     }
   }
 
@@ -300,6 +305,14 @@ export class Call implements CallControls {
     this.written = feeds.join();
     this.entrySeen = false;
     await entrance.enter(way, feeds);
+  }
+
+  /** Write our entry anew while the call runs; what does not work now is tried again later. */
+  private rewrite(always: boolean): void {
+    this.writeEntry(always).catch((error: unknown) => {
+      if (error instanceof Stopped) return this.round.abort(error);
+      setTimeout(() => this.rewrite(true), REWRITE_AGAIN);
+    });
   }
 
   private readonly hidden = (): void => {

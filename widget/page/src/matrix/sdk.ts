@@ -34,6 +34,8 @@ const FIRST_SYNC = 30_000;
 /** A homeserver that asks us to wait longer than this is not waited for. */
 const LONGEST_RATE_WAIT = 20_000;
 const TRIES = 4;
+/** What we sent last comes back in a sync within this time, on a homeserver that is well. */
+const LAST_SYNC = 1_000;
 
 /** Enter a room with a login, and follow it. Throws `Refused`. */
 export async function openSession(homeserver: string, login: Login, room: string, mode: ToDevice): Promise<Session> {
@@ -278,8 +280,20 @@ class SdkSession implements Session {
     return () => this.client.off(ClientEvent.Sync, look);
   }
 
-  close(): void {
-    this.client.stopClient();
+  close(): Promise<void> {
+    this.hearers.clear();
+    // Between two syncs: in the middle of one, the SDK's crypto would be freed under its own feet.
+    return new Promise((resolve) => {
+      const stop = () => {
+        clearTimeout(timer);
+        this.client.off(ClientEvent.Sync, soon);
+        this.client.stopClient();
+        resolve();
+      };
+      const soon = () => setTimeout(stop);
+      const timer = setTimeout(stop, LAST_SYNC);
+      this.client.on(ClientEvent.Sync, soon);
+    });
   }
 
   private room(): Room {

@@ -57,5 +57,6 @@ export interface Session extends Device {
   onState(hear: () => void): Unsubscribe;
   /** The homeserver answers (true) or does not (false). */
   onSync(hear: (reached: boolean) => void): Unsubscribe;
-  close(): void;
+  /** Stop following the room; resolves when nothing of this session runs any more. */
+  close(): Promise<void>;
 }
