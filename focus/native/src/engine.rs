@@ -1,0 +1,392 @@
+//! The engine without clock and socket: datagrams and commands in; datagrams, events and a deadline out.
+//!
+//! It tells datagrams apart (RFC 7983), finds their peer, and joins `transport` (one peer's
+//! security) with `media` (what is forwarded to whom). An address is a peer's only once an
+//! authenticated check came from it; nothing else is believed or answered.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::command::{Command, Credentials, Drop, Event, Loss, Name, Open, Role, Tally};
+use crate::media::{Media, PeerKey, Sinks};
+use crate::outbox::Outbox;
+use crate::transport::{Chance, Identity, Out, TAIL, Transport, TransportEvent, stun};
+
+/// Between two looks at what is missing; all other timers are multiples.
+pub const TICK: Duration = Duration::from_millis(20);
+/// Payloads from this size on are brought to a multiple of `STEP` by RTP padding, so that the packets of one frame,
+/// which encoders split into sizes one byte apart, form one train: 0.6 % of the bytes on average.
+const EVENED: usize = 600;
+const STEP: usize = 16;
+
+struct Peer {
+    name: Name,
+    transport: Transport,
+    connected: bool,
+    /// User fragments under which checks find it: a restart adds one.
+    ufrags: Vec<String>,
+    /// Addresses that authenticated checks came from.
+    addresses: Vec<SocketAddr>,
+}
+
+/// Peers and what waits to be sent to them: where the media path ends.
+struct Wires {
+    peers: Vec<Option<Peer>>,
+    outbox: Outbox,
+}
+
+impl Wires {
+    fn peer(&mut self, key: PeerKey) -> Option<&mut Peer> {
+        self.peers.get_mut(key as usize)?.as_mut()
+    }
+}
+
+/// A peer's lane, as its transport writes into it.
+struct Lane<'a> {
+    outbox: &'a mut Outbox,
+    peer: PeerKey,
+}
+
+impl Out for Lane<'_> {
+    fn send(&mut self, to: SocketAddr, datagram: &[u8]) {
+        self.outbox.push(self.peer, to, datagram);
+    }
+}
+
+impl Sinks for Wires {
+    fn connected(&self, peer: PeerKey) -> bool {
+        matches!(self.peers.get(peer as usize), Some(Some(found)) if found.connected)
+    }
+
+    fn rtp(
+        &mut self,
+        peer: PeerKey,
+        index: u64,
+        room: usize,
+        write: &mut dyn FnMut(&mut [u8]) -> usize,
+    ) -> Option<usize> {
+        let found = self.peers.get_mut(peer as usize)?.as_mut()?;
+        let to = found.transport.path()?;
+        let lane = self.outbox.lane(peer);
+        let buffer = lane.reserve(room + STEP + TAIL)?;
+        let length = write(buffer.get_mut(..room)?);
+        let length = even(buffer, length);
+        let sealed = found.transport.seal_rtp(buffer, length, index).ok()?;
+        lane.commit(to, sealed);
+        Some(sealed)
+    }
+
+    fn rtcp(&mut self, peer: PeerKey, compound: &[u8]) {
+        let Some(Some(found)) = self.peers.get_mut(peer as usize) else { return };
+        let Some(to) = found.transport.path() else { return };
+        let lane = self.outbox.lane(peer);
+        let Some(buffer) = lane.reserve(compound.len() + TAIL) else { return };
+        let Some(head) = buffer.get_mut(..compound.len()) else { return };
+        head.copy_from_slice(compound);
+        if let Ok(sealed) = found.transport.seal_rtcp(buffer, compound.len()) {
+            lane.commit(to, sealed);
+        }
+    }
+}
+
+/// Pad a large packet to a multiple of `STEP` (RFC 3550 §5.1); returns its new length.
+fn even(buffer: &mut [u8], length: usize) -> usize {
+    let over = length % STEP;
+    if length < EVENED || over == 0 || buffer.first().is_none_or(|first| first & 0x20 != 0) {
+        return length;
+    }
+    let end = length + STEP - over;
+    let Some(padding) = buffer.get_mut(length..end) else { return length };
+    padding.fill(0);
+    if let Some(last) = padding.last_mut() {
+        *last = u8::try_from(STEP - over).unwrap_or(0);
+    }
+    if let Some(first) = buffer.first_mut() {
+        *first |= 0x20;
+    }
+    end
+}
+
+/// See the file's head.
+pub struct Engine {
+    identity: Arc<Identity>,
+    chance: Box<dyn FnMut() -> Box<dyn Chance + Send> + Send>,
+    /// Where clients reach us, told with each `Open`.
+    candidates: Vec<SocketAddr>,
+    wires: Wires,
+    media: Media,
+    keys: HashMap<Name, PeerKey>,
+    ufrags: HashMap<String, PeerKey>,
+    addresses: HashMap<SocketAddr, PeerKey>,
+    events: Vec<Event>,
+    tally: Tally,
+    next_tick: Instant,
+}
+
+impl Engine {
+    /// `candidates`: our addresses as clients reach them. `chance`: makes a source of chance for each peer.
+    #[must_use]
+    pub fn new(
+        now: Instant,
+        identity: Arc<Identity>,
+        candidates: Vec<SocketAddr>,
+        chance: Box<dyn FnMut() -> Box<dyn Chance + Send> + Send>,
+    ) -> Self {
+        Self {
+            identity,
+            chance,
+            candidates,
+            wires: Wires { peers: Vec::new(), outbox: Outbox::default() },
+            media: Media::new(),
+            keys: HashMap::new(),
+            ufrags: HashMap::new(),
+            addresses: HashMap::new(),
+            events: Vec::new(),
+            tally: Tally::default(),
+            next_tick: now,
+        }
+    }
+
+    /// What waits to be sent; `clear` it once it is.
+    pub fn outbox(&mut self) -> &mut Outbox {
+        &mut self.wires.outbox
+    }
+
+    /// Take all events so far: edges in order, then the newest of each level.
+    pub fn drain(&mut self) -> Vec<Event> {
+        self.media.drain(&mut self.events);
+        std::mem::take(&mut self.events)
+    }
+
+    /// Totals since start.
+    #[must_use]
+    pub fn tally(&self) -> &Tally {
+        &self.tally
+    }
+
+    /// When to call `tick` next; None while there is nobody.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Instant> {
+        (!self.keys.is_empty()).then_some(self.next_tick)
+    }
+
+    /// The datagram path. `datagram` is decrypted in place.
+    pub fn receive(&mut self, now: Instant, from: SocketAddr, datagram: &mut [u8]) {
+        let result = match datagram.first() {
+            Some(0..=3) => self.check(now, from, datagram),
+            Some(20..=63) => self.record(now, from, datagram),
+            Some(128..=191) => self.packet(now, from, datagram),
+            _ => Err(Drop::NotDemuxed),
+        };
+        if let Err(why) = result {
+            self.tally.drop(why);
+        }
+    }
+
+    fn check(&mut self, now: Instant, from: SocketAddr, datagram: &[u8]) -> Result<(), Drop> {
+        let named = stun::local_ufrag(datagram).and_then(|ufrag| self.ufrags.get(ufrag));
+        // Answers to checks of our own name nobody: they come from where we dialled.
+        let key = *named.or_else(|| self.addresses.get(&from)).ok_or(Drop::NotDemuxed)?;
+        let Wires { peers, outbox } = &mut self.wires;
+        let peer = peers.get_mut(key as usize).and_then(Option::as_mut).ok_or(Drop::NotDemuxed)?;
+        peer.transport.stun(now, from, datagram, &mut Lane { outbox, peer: key })?;
+        if !peer.addresses.contains(&from) {
+            peer.addresses.push(from);
+        }
+        if let Some(other) = self.addresses.insert(from, key).filter(|other| *other != key) {
+            if let Some(before) = self.wires.peer(other) {
+                before.addresses.retain(|address| *address != from);
+            }
+        }
+        self.report(now, key);
+        Ok(())
+    }
+
+    fn record(&mut self, now: Instant, from: SocketAddr, datagram: &[u8]) -> Result<(), Drop> {
+        let key = *self.addresses.get(&from).ok_or(Drop::NotDemuxed)?;
+        let Wires { peers, outbox } = &mut self.wires;
+        let peer = peers.get_mut(key as usize).and_then(Option::as_mut).ok_or(Drop::NotDemuxed)?;
+        let result = peer.transport.dtls(now, from, datagram, &mut Lane { outbox, peer: key });
+        self.report(now, key);
+        result
+    }
+
+    fn packet(&mut self, now: Instant, from: SocketAddr, datagram: &mut [u8]) -> Result<(), Drop> {
+        let key = *self.addresses.get(&from).ok_or(Drop::NotDemuxed)?;
+        let peer = self.wires.peer(key).ok_or(Drop::NotDemuxed)?;
+        // RFC 5761 §4: RTCP packet types lie where payload types 64 to 95 would.
+        let control = matches!(datagram.get(1), Some(192..=223));
+        if control {
+            let length = peer.transport.open_rtcp(datagram)?;
+            let plain = datagram.get(..length).ok_or(Drop::MalformedRtcp)?;
+            self.media.rtcp(now, key, plain, &mut self.wires, &mut self.tally);
+        } else {
+            let length = peer.transport.open_rtp(datagram)?;
+            let plain = datagram.get(..length).ok_or(Drop::Malformed)?;
+            self.media.rtp(now, key, plain, &mut self.wires, &mut self.tally);
+        }
+        Ok(())
+    }
+
+    /// Carry out a command; one that names what is gone is counted.
+    pub fn submit(&mut self, now: Instant, command: Command) {
+        if !self.obey(now, command) {
+            self.tally.drop(Drop::UnknownPeer);
+        }
+    }
+
+    fn obey(&mut self, now: Instant, command: Command) -> bool {
+        match command {
+            Command::Open(open) => self.open(now, open),
+            Command::Restart { peer, local, remote, candidates } => {
+                self.restart(now, &peer, local, remote, &candidates)
+            }
+            Command::Close { peer } => self.close(now, &peer),
+            Command::Expect(expect) => {
+                let Some(key) = self.keys.get(&expect.peer) else { return false };
+                self.media.expect(*key, expect);
+                true
+            }
+            Command::Forget { track } => self.media.forget(&track),
+            Command::Route(route) => {
+                let Some(key) = self.keys.get(&route.peer) else { return false };
+                self.media.route(*key, route)
+            }
+            Command::Unroute { route } => self.media.unroute(route),
+            Command::SetLayer { route, layer } => self.media.set_layer(now, route, layer, &mut self.wires),
+            Command::Keyframe { track, layer } => self.media.keyframe(&track, &layer),
+            Command::Send { peer, text } => {
+                let Some(key) = self.keys.get(&peer).copied() else { return false };
+                let Wires { peers, outbox } = &mut self.wires;
+                let Some(Some(found)) = peers.get_mut(key as usize) else { return false };
+                if let Err(why) = found.transport.send_text(now, &text, &mut Lane { outbox, peer: key }) {
+                    self.tally.drop(why);
+                }
+                self.report(now, key);
+                true
+            }
+        }
+    }
+
+    fn open(&mut self, now: Instant, open: Open) -> bool {
+        if self.keys.contains_key(&open.peer) {
+            return true;
+        }
+        let transport = match Transport::new(now, &open, &self.identity, (self.chance)()) {
+            Ok(transport) => transport,
+            Err(_) => {
+                self.events.push(Event::Lost { peer: open.peer, loss: Loss::Dtls });
+                return true;
+            }
+        };
+        let free = self.wires.peers.iter().position(Option::is_none);
+        let place = free.unwrap_or_else(|| {
+            self.wires.peers.push(None);
+            self.wires.peers.len() - 1
+        });
+        let Ok(key) = PeerKey::try_from(place) else { return false };
+        if self.keys.is_empty() {
+            self.next_tick = now + TICK;
+        }
+        self.keys.insert(open.peer.clone(), key);
+        self.ufrags.insert(open.local.ufrag.clone(), key);
+        if open.role == Role::Caller {
+            self.addresses.extend(open.candidates.iter().map(|address| (*address, key)));
+        }
+        self.media.open(key, open.peer.clone());
+        self.wires.peers[place] = Some(Peer {
+            name: open.peer.clone(),
+            transport,
+            connected: false,
+            ufrags: vec![open.local.ufrag],
+            addresses: if open.role == Role::Caller { open.candidates } else { Vec::new() },
+        });
+        self.events.push(Event::Reachable { peer: open.peer, candidates: self.candidates.clone() });
+        true
+    }
+
+    fn restart(
+        &mut self,
+        now: Instant,
+        name: &Name,
+        local: Credentials,
+        remote: Credentials,
+        candidates: &[SocketAddr],
+    ) -> bool {
+        let Some(key) = self.keys.get(name).copied() else { return false };
+        let Some(peer) = self.wires.peer(key) else { return false };
+        if !peer.ufrags.contains(&local.ufrag) {
+            peer.ufrags.push(local.ufrag.clone());
+            self.ufrags.insert(local.ufrag.clone(), key);
+        }
+        let Some(peer) = self.wires.peer(key) else { return false };
+        peer.transport.restart(now, local, remote, candidates);
+        for address in candidates {
+            peer.addresses.push(*address);
+            self.addresses.insert(*address, key);
+        }
+        self.events.push(Event::Reachable { peer: name.clone(), candidates: self.candidates.clone() });
+        true
+    }
+
+    fn close(&mut self, now: Instant, name: &Name) -> bool {
+        let Some(key) = self.keys.remove(name) else { return false };
+        self.media.close(key);
+        let Wires { peers, outbox } = &mut self.wires;
+        let Some(mut peer) = peers.get_mut(key as usize).and_then(Option::take) else { return false };
+        peer.transport.close(now, &mut Lane { outbox, peer: key });
+        for ufrag in &peer.ufrags {
+            if self.ufrags.get(ufrag) == Some(&key) {
+                self.ufrags.remove(ufrag);
+            }
+        }
+        for address in &peer.addresses {
+            if self.addresses.get(address) == Some(&key) {
+                self.addresses.remove(address);
+            }
+        }
+        true
+    }
+
+    /// Pass on what a peer's transport has to say.
+    fn report(&mut self, now: Instant, key: PeerKey) {
+        while let Some(peer) = self.wires.peer(key) {
+            let Some(event) = peer.transport.event() else { return };
+            let name = peer.name.clone();
+            match event {
+                TransportEvent::Connected => {
+                    peer.connected = true;
+                    self.events.push(Event::Connected { peer: name });
+                }
+                TransportEvent::Opened => self.events.push(Event::Opened { peer: name }),
+                TransportEvent::Message(text) => self.events.push(Event::Message { peer: name, text }),
+                TransportEvent::Dropped(why) => self.tally.drop(why),
+                TransportEvent::Lost(loss) => {
+                    self.close(now, &name);
+                    self.events.push(Event::Lost { peer: name, loss });
+                }
+            }
+        }
+    }
+
+    /// Look at what is due. Call it at `deadline`, or later.
+    pub fn tick(&mut self, now: Instant) {
+        if now < self.next_tick {
+            return;
+        }
+        // A stall is not made good by a burst of ticks.
+        self.next_tick = (self.next_tick + TICK).max(now + TICK / 2);
+        for place in 0..self.wires.peers.len() {
+            let Ok(key) = PeerKey::try_from(place) else { break };
+            let Wires { peers, outbox } = &mut self.wires;
+            let Some(Some(peer)) = peers.get_mut(place) else { continue };
+            if peer.transport.deadline().is_some_and(|deadline| deadline <= now) {
+                peer.transport.timeout(now, &mut Lane { outbox, peer: key });
+                self.report(now, key);
+            }
+        }
+        self.media.tick(now, &mut self.wires, &mut self.tally);
+    }
+}
