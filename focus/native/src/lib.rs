@@ -8,3 +8,4 @@
 
 pub mod command;
 pub mod outbox;
+pub mod pump;

@@ -40,6 +40,7 @@ pub struct Lane {
     bytes: Vec<u8>,
     used: usize,
     messages: Vec<Message>,
+    listed: bool,
 }
 
 impl Lane {
@@ -83,6 +84,7 @@ impl Lane {
     fn clear(&mut self) {
         self.used = 0;
         self.messages.clear();
+        self.listed = false;
     }
 }
 
@@ -101,7 +103,8 @@ impl Outbox {
             self.lanes.resize_with(place + 1, Lane::default);
         }
         let lane = &mut self.lanes[place];
-        if lane.messages.is_empty() && self.waiting.last() != Some(&peer) {
+        if !lane.listed {
+            lane.listed = true;
             self.waiting.push(peer);
         }
         lane
@@ -116,7 +119,7 @@ impl Outbox {
         }
     }
 
-    /// Lanes in which something may wait, each once or more.
+    /// Lanes in which something may wait, each once.
     pub fn waiting(&self) -> impl Iterator<Item = &Lane> {
         self.waiting.iter().filter_map(|peer| self.lanes.get(*peer as usize))
     }
@@ -186,6 +189,16 @@ mod tests {
         outbox.push(1, address(1), b"two");
         let lane = outbox.waiting().next().expect("a lane waits");
         assert_eq!(lane.bytes(&lane.messages()[0]), b"two");
+    }
+
+    #[test]
+    fn each_lane_waits_once() {
+        let mut outbox = Outbox::default();
+        for peer in [1, 2, 1, 1, 2] {
+            outbox.lane(peer);
+        }
+        outbox.push(1, address(1), b"one");
+        assert_eq!(outbox.waiting().count(), 2);
     }
 
     #[test]
