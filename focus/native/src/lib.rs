@@ -9,3 +9,4 @@
 pub mod command;
 pub mod outbox;
 pub mod pump;
+pub mod transport;
