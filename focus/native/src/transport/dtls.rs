@@ -33,8 +33,7 @@ impl Fingerprints {
             "sha-512" => Some(&digest::SHA512),
             _ => None,
         };
-        let strong: Vec<_> =
-            signalled.iter().filter_map(|(name, value)| Some((known(name)?, value.clone()))).collect();
+        let strong: Vec<_> = signalled.iter().filter_map(|(name, value)| Some((known(name)?, value.clone()))).collect();
         (!strong.is_empty()).then_some(Self(strong))
     }
 
@@ -82,15 +81,7 @@ impl Dtls {
         let mut session = dimpl::Dtls::new_12(identity.config.clone(), identity.certificate.clone(), now);
         session.set_active(active);
         session.handle_timeout(now).map_err(|_| Failed)?;
-        Ok(Self {
-            session,
-            active,
-            fingerprints,
-            proved: false,
-            finished: false,
-            connected: false,
-            deadline: None,
-        })
+        Ok(Self { session, active, fingerprints, proved: false, finished: false, connected: false, deadline: None })
     }
 
     pub(super) fn receive(&mut self, now: Instant, datagram: &[u8]) -> Result<(), Failed> {
@@ -121,7 +112,12 @@ impl Dtls {
     }
 
     /// Send what is to be sent and hand out what was said.
-    pub(super) fn drain(&mut self, now: Instant, mut send: impl FnMut(&[u8]), said: &mut Vec<Said>) -> Result<(), Failed> {
+    pub(super) fn drain(
+        &mut self,
+        now: Instant,
+        mut send: impl FnMut(&[u8]),
+        said: &mut Vec<Said>,
+    ) -> Result<(), Failed> {
         let mut stack = [0; 2_048];
         let mut heap = Vec::new();
         let mut keys = None;

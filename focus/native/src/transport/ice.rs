@@ -227,7 +227,8 @@ impl Ice {
         let next = now.checked_add(jittered(CHECK_EVERY, self.chance.as_mut()));
         if coming {
             let old = std::mem::replace(&mut self.current, self.coming.take());
-            self.former = old.into_iter().flat_map(|g| g.remotes).filter(|r| r.answered.is_some()).map(|r| r.at).collect();
+            self.former =
+                old.into_iter().flat_map(|g| g.remotes).filter(|r| r.answered.is_some()).map(|r| r.at).collect();
             self.former_until = now + LINGER;
             self.expired = false;
         }
@@ -313,4 +314,12 @@ fn jittered(time: Duration, chance: &mut dyn Chance) -> Duration {
     let mut byte = [0];
     chance.fill(&mut byte);
     time.mul_f64(0.8 + 0.4 * f64::from(byte[0]) / 255.0)
+}
+
+#[cfg(test)]
+impl Ice {
+    /// Addresses kept of the current generation.
+    pub(super) fn known(&self) -> usize {
+        self.current.as_ref().map_or(0, |current| current.remotes.len())
+    }
 }

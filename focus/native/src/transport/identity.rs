@@ -125,7 +125,9 @@ mod tests {
 
     #[test]
     fn lengths_are_in_shortest_form() {
-        for (length, head) in [(0, vec![4, 0]), (127, vec![4, 127]), (128, vec![4, 0x81, 128]), (256, vec![4, 0x82, 1, 0])] {
+        for (length, head) in
+            [(0, vec![4, 0]), (127, vec![4, 127]), (128, vec![4, 0x81, 128]), (256, vec![4, 0x82, 1, 0])]
+        {
             let made = der(4, &[&vec![7; length]]);
             assert_eq!((&made[..head.len()], made.len()), (&head[..], head.len() + length));
         }

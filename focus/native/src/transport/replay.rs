@@ -76,8 +76,21 @@ mod tests {
     fn each_index_passes_once() {
         let mut window = Window::<2>::new();
         for (index, new) in [
-            (5_u64, true), (5, false), (4, true), (4, false), (200, true), (73, true), (73, false), (72, false),
-            (199, true), (200, false), (5, false), (10_000, true), (200, false), (9_873, true), (9_872, false),
+            (5_u64, true),
+            (5, false),
+            (4, true),
+            (4, false),
+            (200, true),
+            (73, true),
+            (73, false),
+            (72, false),
+            (199, true),
+            (200, false),
+            (5, false),
+            (10_000, true),
+            (200, false),
+            (9_873, true),
+            (9_872, false),
         ] {
             assert_eq!(window.is_new(index), new, "{index}");
             if new {

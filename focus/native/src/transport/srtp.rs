@@ -10,15 +10,13 @@ use aws_lc_rs::constant_time::verify_slices_are_equal;
 use aws_lc_rs::hmac;
 use aws_lc_rs::iv::FixedLength;
 
-use super::replay::Window;
+use super::streams::Streams;
 use crate::command::Drop;
 
 /// Room that must follow a plaintext: the longest tag (16) and the SRTCP index (4).
 pub const TAIL: usize = 20;
 /// Longest datagram that is taken.
 pub(super) const LONGEST: usize = 1_500;
-/// Streams with replay state for each of RTP and RTCP; beyond it the one longest unheard is forgotten (security R5).
-const MOST_STREAMS: usize = 512;
 const GCM_TAG: usize = 16;
 const CM_TAG: usize = 10;
 const RTP_HEADER: usize = 12;
@@ -66,7 +64,13 @@ fn counter_mode(key: &[u8]) -> Option<EncryptingKey> {
 /// The session keys of RTP or of RTCP, in one direction.
 enum Suite {
     Gcm { key: LessSafeKey, salt: [u8; 12] },
-    Cm { key: EncryptingKey, salt: [u8; 14], mac: hmac::Key },
+    Cm(Box<CounterMode>),
+}
+
+struct CounterMode {
+    key: EncryptingKey,
+    salt: [u8; 14],
+    mac: hmac::Key,
 }
 
 impl Suite {
@@ -81,7 +85,7 @@ impl Suite {
             derive(&master_key, master_salt, label + 1, &mut auth)?;
             derive(&master_key, master_salt, label + 2, &mut salt)?;
             let mac = hmac::Key::new(hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, &auth);
-            return Some(Self::Cm { key: counter_mode(key)?, salt, mac });
+            return Some(Self::Cm(Box::new(CounterMode { key: counter_mode(key)?, salt, mac })));
         }
         let algorithm = if key.len() == 16 { &AES_128_GCM } else { &AES_256_GCM };
         let mut salt = [0; 12];
@@ -203,7 +207,8 @@ impl Sealer {
                 let tag = key.seal_in_place_separate_tag(nonce, Aad::from(header), payload).ok()?;
                 append(packet, len, tag.as_ref())
             }
-            Suite::Cm { key, salt, mac } => {
+            Suite::Cm(cm) => {
+                let CounterMode { key, salt, mac } = cm.as_ref();
                 key.less_safe_encrypt(plain.get_mut(header..)?, counter(salt, ssrc, index)).ok()?;
                 let tag = authenticate(mac, plain, &rollover.to_be_bytes());
                 append(packet, len, &tag)
@@ -239,7 +244,8 @@ impl Sealer {
                 let end = append(packet, len, tag.as_ref())?;
                 append(packet, end, &word)
             }
-            Suite::Cm { key, salt, mac } => {
+            Suite::Cm(cm) => {
+                let CounterMode { key, salt, mac } = cm.as_ref();
                 let payload = plain.get_mut(RTCP_HEADER..)?;
                 key.less_safe_encrypt(payload, counter(salt, ssrc, u64::from(index))).ok()?;
                 let tag = authenticate(mac, plain, &word);
@@ -303,7 +309,8 @@ impl Opener {
                 let plain = key.open_in_place(nonce, Aad::from(&*header), sealed).ok()?.len();
                 header.len().checked_add(plain)
             }
-            Suite::Cm { key, salt, mac } => {
+            Suite::Cm(cm) => {
+                let CounterMode { key, salt, mac } = cm.as_ref();
                 let end = datagram.len().checked_sub(CM_TAG)?;
                 let (sealed, tag) = datagram.split_at_mut_checked(end)?;
                 let payload = header..;
@@ -358,7 +365,8 @@ impl Opener {
                 key.open_in_place(nonce, Aad::from(&*aad), tag).ok()?;
                 (plain >= RTCP_HEADER).then_some(plain)
             }
-            Suite::Cm { key, salt, mac } => {
+            Suite::Cm(cm) => {
+                let CounterMode { key, salt, mac } = cm.as_ref();
                 let (sealed, tag) = datagram.split_at_mut_checked(datagram.len().checked_sub(CM_TAG)?)?;
                 verify_slices_are_equal(&authenticate(mac, sealed, &[]), tag).ok()?;
                 let end = sealed.len().checked_sub(4)?;
@@ -377,54 +385,6 @@ fn in_bounds(datagram: &[u8]) -> Result<(), Drop> {
         ..RTP_HEADER => Err(Drop::TooShort),
         RTP_HEADER..=LONGEST => Ok(()),
         _ => Err(Drop::Malformed),
-    }
-}
-
-/// Replay windows by SSRC. Sorted, not hashed: SSRCs are the peer's choice, and most peers have few.
-struct Streams<const WORDS: usize> {
-    /// SSRC and its place in `windows`, in order of SSRC.
-    places: Vec<(u32, u16)>,
-    /// Each with the time of its last packet, in packets.
-    windows: Vec<(u64, Window<WORDS>)>,
-    packets: u64,
-}
-
-impl<const WORDS: usize> Streams<WORDS> {
-    fn new() -> Self {
-        Self { places: Vec::new(), windows: Vec::new(), packets: 0 }
-    }
-
-    fn find(&self, ssrc: u32) -> Option<&Window<WORDS>> {
-        let at = self.places.binary_search_by_key(&ssrc, |place| place.0).ok()?;
-        let (_, place) = self.places.get(at)?;
-        self.windows.get(usize::from(*place)).map(|(_, window)| window)
-    }
-
-    /// The window of an SSRC that is authentic; a new one if need be.
-    fn at(&mut self, ssrc: u32) -> &mut Window<WORDS> {
-        self.packets += 1;
-        let place = match self.places.binary_search_by_key(&ssrc, |place| place.0) {
-            Ok(at) => usize::from(self.places[at].1),
-            Err(_) => self.add(ssrc),
-        };
-        let (last, window) = &mut self.windows[place];
-        *last = self.packets;
-        window
-    }
-
-    fn add(&mut self, ssrc: u32) -> usize {
-        let place = if self.windows.len() < MOST_STREAMS {
-            self.windows.push((0, Window::new()));
-            self.windows.len() - 1
-        } else {
-            let oldest = (0..self.windows.len()).min_by_key(|place| self.windows[*place].0).unwrap_or(0);
-            self.windows[oldest] = (0, Window::new());
-            self.places.retain(|(_, place)| usize::from(*place) != oldest);
-            oldest
-        };
-        let at = self.places.partition_point(|(known, _)| *known < ssrc);
-        self.places.insert(at, (ssrc, place as u16));
-        place
     }
 }
 

@@ -94,9 +94,8 @@ const LONG: &str = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d
 
 #[test]
 fn rtp_is_sealed_as_in_rfc_7714_section_16() {
-    let plain = bytes(
-        "8040f17b8041f8d35501a0b247616c6c696120657374206f6d6e69732064697669736120696e2070617274657320747265 73",
-    );
+    let plain =
+        bytes("8040f17b8041f8d35501a0b247616c6c696120657374206f6d6e69732064697669736120696e2070617274657320747265 73");
     for (key, expected) in [
         (
             SHORT,
@@ -204,19 +203,14 @@ fn a_report_left_unencrypted_opens_if_it_is_authentic() {
 }
 
 #[test]
-fn streams_are_kept_apart_and_their_number_is_bounded() {
+fn streams_do_not_hide_each_others_packets() {
     let (mut sealer, mut opener) = pair(Profile::Gcm256);
-    let flood = 3 * MOST_STREAMS as u32;
-    for ssrc in 0..flood {
-        for keep in [1_u32 << 30, ssrc] {
-            let plain = rtp(keep, ssrc as u16, b"x");
-            let sealed = seal(&mut sealer, &plain, u64::from(ssrc));
-            assert_eq!(open(&mut opener, &sealed), Ok(plain));
-            assert_eq!(open(&mut opener, &sealed), Err(Drop::Replayed));
-        }
+    for (ssrc, index) in [(1, 5), (2, 5), (1, 4), (3, 60_000), (2, 6)] {
+        let plain = rtp(ssrc, index as u16, b"x");
+        let sealed = seal(&mut sealer, &plain, index);
+        assert_eq!(open(&mut opener, &sealed), Ok(plain));
+        assert_eq!(open(&mut opener, &sealed), Err(Drop::Replayed));
     }
-    assert_eq!(opener.streams.windows.len(), MOST_STREAMS);
-    assert_eq!(opener.streams.places.len(), MOST_STREAMS);
 }
 
 #[test]
