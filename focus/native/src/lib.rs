@@ -7,6 +7,7 @@
 #![deny(unsafe_code)]
 
 pub mod command;
+pub mod media;
 pub mod outbox;
 pub mod pump;
 pub mod transport;

@@ -1,0 +1,216 @@
+//! Header extensions by meaning: found once under the publisher's ids, written for each sink under its own.
+//!
+//! The order of a route's elements never changes, and those that every packet has come with every
+//! packet, so that packets of one frame keep equal sizes.
+
+use super::Seconds;
+use super::rtp::{Header, ONE_BYTE, Span, TWO_BYTE};
+use crate::command::Extensions;
+
+/// Those that are the same for every sink, up to their ids, in the order in which they are written.
+const COPIED: usize = 5;
+
+/// Places of what is copied to every sink.
+pub type Copied = [Option<Span>; COPIED];
+
+/// Where the dependency descriptor is among [`Copied`].
+pub const DEPENDENCY: usize = 3;
+/// Where the audio level is.
+pub const LOUDNESS: usize = 0;
+
+fn copied(ids: &Extensions) -> [u8; COPIED] {
+    [ids.audio_level, ids.video_orientation, ids.playout_delay, ids.dependency_descriptor, ids.abs_capture_time]
+}
+
+/// Find one element; of two with one id, the last.
+#[must_use]
+pub fn find<'a>(header: &Header, data: &'a [u8], id: u8) -> Option<&'a [u8]> {
+    let found = header.elements(data).filter(|element| id != 0 && element.0 == id).last();
+    found.map(|(_, place)| place.of(data))
+}
+
+/// Find what the packet path wants of every packet: what is copied, and the transport-wide number.
+#[must_use]
+pub fn read(header: &Header, data: &[u8], ids: &Extensions) -> (Copied, Option<u16>) {
+    let wanted = copied(ids);
+    let mut found = Copied::default();
+    let mut number = None;
+    for (id, place) in header.elements(data) {
+        if id == 0 {
+            continue;
+        }
+        for (slot, wanted) in found.iter_mut().zip(wanted) {
+            if id == wanted {
+                *slot = Some(place);
+            }
+        }
+        if id == ids.transport_cc {
+            number = place.of(data).try_into().ok().map(u16::from_be_bytes);
+        }
+    }
+    (found, number)
+}
+
+/// The extension block of one packet for one sink, measured before it is written.
+#[derive(Debug)]
+pub struct Block<'a> {
+    elements: [(u8, &'a [u8]); COPIED + 3],
+    count: usize,
+    one_byte: bool,
+    body: usize,
+}
+
+/// The parts of a block that the route makes itself.
+#[derive(Clone, Copy, Debug)]
+pub struct Own {
+    send_time: [u8; 3],
+    number: [u8; 2],
+}
+
+impl Own {
+    /// The 24 bits of abs-send-time (6.18 fixed point seconds), and the transport-wide number.
+    #[must_use]
+    pub fn new(now: Seconds, number: u16) -> Self {
+        let [_, _, _, _, _, a, b, c] = ((now * 262_144.0) as i64).to_be_bytes();
+        Self { send_time: [a, b, c], number: number.to_be_bytes() }
+    }
+}
+
+impl<'a> Block<'a> {
+    /// What a sink with these ids gets of a packet's bytes.
+    #[must_use]
+    pub fn new(ids: &Extensions, mid: &'a [u8], own: &'a Own, copies: &Copied, data: &'a [u8]) -> Self {
+        let mut block = Self { elements: [(0, &[]); COPIED + 3], count: 0, one_byte: true, body: 0 };
+        block.add(ids.mid, Some(mid));
+        for (id, place) in copied(ids).into_iter().zip(copies) {
+            block.add(id, place.map(|place| place.of(data)));
+        }
+        block.add(ids.abs_send_time, Some(&own.send_time));
+        block.add(ids.transport_cc, Some(&own.number));
+        block
+    }
+
+    fn add(&mut self, id: u8, value: Option<&'a [u8]>) {
+        let (Some(value), Some(place)) = (value.filter(|_| id != 0), self.elements.get_mut(self.count)) else { return };
+        *place = (id, value);
+        self.count += 1;
+        self.one_byte &= id < 15 && (1..=16).contains(&value.len());
+        self.body += value.len();
+    }
+
+    /// Bytes of the block: 0 when it has no element, else a multiple of four.
+    #[must_use]
+    pub fn length(&self) -> usize {
+        if self.count == 0 {
+            return 0;
+        }
+        let heads = if self.one_byte { self.count } else { 2 * self.count };
+        4 + (heads + self.body).next_multiple_of(4)
+    }
+
+    /// Write it, in the one-byte form where it fits (RFC 8285 §4.1.2), into [`Block::length`] bytes.
+    pub fn write(&self, out: &mut [u8]) {
+        let words = (self.length() / 4).saturating_sub(1) as u16;
+        let Some((head, mut rest)) = out.split_at_mut_checked(4) else { return };
+        let [p1, p2] = if self.one_byte { ONE_BYTE } else { TWO_BYTE }.to_be_bytes();
+        let [w1, w2] = words.to_be_bytes();
+        head.copy_from_slice(&[p1, p2, w1, w2]);
+        for &(id, value) in self.elements.iter().take(self.count) {
+            let size = value.len() as u8;
+            let narrow = [id << 4 | (size.wrapping_sub(1) & 0x0F)];
+            let wide = [id, size];
+            for part in [if self.one_byte { &narrow[..] } else { &wide[..] }, value] {
+                let Some((place, after)) = rest.split_at_mut_checked(part.len()) else { return };
+                place.copy_from_slice(part);
+                rest = after;
+            }
+        }
+        rest.fill(0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::media::bytes::{Draw, packet};
+    use crate::media::rtp::parse;
+
+    fn ids() -> Extensions {
+        Extensions { mid: 1, audio_level: 5, video_orientation: 2, dependency_descriptor: 7, ..Extensions::default() }
+    }
+
+    fn written(ids: &Extensions, source: &Extensions, data: &[u8]) -> Vec<(u8, Vec<u8>)> {
+        let (copies, _) = read(&parse(data).unwrap(), data, source);
+        let own = Own::new(1.5, 0x1234);
+        let block = Block::new(ids, b"w0", &own, &copies, data);
+        let mut out = packet(1, 1, 1, 1, b"", &[], false, 0);
+        out.resize(12 + block.length(), 0xEE);
+        if block.length() > 0 {
+            out[0] |= 0x10;
+            block.write(&mut out[12..]);
+        }
+        let header = parse(&out).unwrap();
+        assert_eq!(header.payload.len, 0);
+        header.elements(&out).map(|(id, place)| (id, place.of(&out).to_vec())).collect()
+    }
+
+    #[test]
+    fn elements_are_carried_under_the_sinks_ids() {
+        let source = Extensions { mid: 4, audio_level: 9, playout_delay: 3, dependency_descriptor: 12, ..ids() };
+        let data = packet(
+            1,
+            1,
+            1,
+            1,
+            b"",
+            &[(4, b"0"), (12, b"dep"), (3, b"delay"), (9, b"a"), (9, b"b"), (6, b"?")],
+            false,
+            0,
+        );
+        let sink = Extensions { abs_send_time: 3, transport_cc: 14, ..ids() };
+        let expected =
+            [(1, b"w0".to_vec()), (5, b"b".to_vec()), (7, b"dep".to_vec()), (3, vec![6, 0, 0]), (14, vec![0x12, 0x34])];
+        assert_eq!(written(&sink, &source, &data), expected);
+        assert_eq!(written(&Extensions::default(), &source, &data), []);
+    }
+
+    #[test]
+    fn what_is_long_or_has_a_high_id_takes_the_two_byte_form() {
+        let long: Vec<u8> = (0..40).collect();
+        let mut data = packet(1, 1, 1, 1, b"", &[], false, 0);
+        data[0] |= 0x10;
+        data.extend([0x10, 0, 0, 11, 7, 40]);
+        data.extend(&long);
+        data.extend([0, 0]);
+        assert_eq!(written(&ids(), &ids(), &data), [(1, b"w0".to_vec()), (7, long)]);
+        let high = Extensions { mid: 200, ..Extensions::default() };
+        assert_eq!(written(&high, &ids(), &data), [(200, b"w0".to_vec())]);
+    }
+
+    #[test]
+    fn whatever_comes_is_carried_whole() {
+        let mut draw = Draw::new(11);
+        for _ in 0..5000 {
+            let value = draw.bytes(15);
+            let values = [(5, [&value[..], b"x"].concat()), (2, vec![draw.next() as u8]), (7, vec![1; 16])];
+            let pick: Vec<_> = values.iter().filter(|_| draw.below(2) == 0).map(|(id, v)| (*id, &v[..])).collect();
+            let data = packet(1, 1, 1, 1, b"", &pick, false, 0);
+            let out = written(&ids(), &ids(), &data);
+            assert_eq!(out.len(), 1 + pick.len());
+            assert!(pick.iter().all(|(id, value)| out.contains(&(*id, value.to_vec()))));
+        }
+    }
+
+    #[test]
+    fn the_transport_wide_number_has_two_bytes() {
+        let source = Extensions { transport_cc: 3, ..Extensions::default() };
+        for (value, number) in [(&b"\x01\x02"[..], Some(0x102)), (b"\x01", None), (b"\x01\x02\x03", None)] {
+            let data = packet(1, 1, 1, 1, b"", &[(3, value)], false, 0);
+            assert_eq!(read(&parse(&data).unwrap(), &data, &source).1, number);
+        }
+        let data = packet(1, 1, 1, 1, b"", &[(3, b"ab")], false, 0);
+        let header = parse(&data).unwrap();
+        assert_eq!(read(&header, &data, &Extensions::default()).1, None);
+        assert_eq!((find(&header, &data, 3), find(&header, &data, 0)), (Some(&b"ab"[..]), None));
+    }
+}

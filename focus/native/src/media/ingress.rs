@@ -1,0 +1,180 @@
+//! The column of a received packet, top to bottom: parse, bind to a layer, repair, account, remember, forward to
+//! every sink. Each exit names its reason.
+
+use std::time::Instant;
+
+use super::extensions::{find, read};
+use super::rtp::{Header, parse};
+use super::source::{Arrival, Track};
+use super::table::{Peer, Slab, Stream, TrackKey};
+use super::{Media, PeerKey, Seconds, Sinks};
+use crate::command::{Drop, Event, Rid, Tally};
+
+/// Streams per transport.
+const MOST_SSRCS: usize = 32;
+
+impl Media {
+    /// A decrypted RTP packet arrived.
+    pub fn rtp<S: Sinks>(&mut self, now: Instant, from: PeerKey, packet: &[u8], sinks: &mut S, tally: &mut Tally) {
+        let now = self.seconds(now);
+        if let Err(why) = self.receive(now, from, packet, sinks, tally) {
+            tally.drop(why);
+        }
+    }
+
+    fn receive<S: Sinks>(
+        &mut self,
+        now: Seconds,
+        from: PeerKey,
+        data: &[u8],
+        sinks: &mut S,
+        tally: &mut Tally,
+    ) -> Result<(), Drop> {
+        let peer = self.peers.get_mut(from).ok_or(Drop::UnknownPeer)?;
+        peer.left = peer.left.checked_sub(1).ok_or(Drop::TooFast)?;
+        let mut header = parse(data).ok_or(Drop::Malformed)?;
+        let place = peer.streams.iter().position(|stream| stream.ssrc == header.ssrc);
+        let place = place.map_or_else(|| bind(peer, &self.tracks, &header, data), Ok)?;
+        let Some(stream) = peer.streams.get(place) else { return Err(Drop::UnknownSsrc) };
+        let key = stream.track;
+        let track = self.tracks.get_mut(key).ok_or(Drop::UnknownSsrc)?;
+        let (copied, number) = read(&header, data, &track.expect.extensions);
+        if let Some(number) = number {
+            peer.arrivals.note(number, header.ssrc, now);
+        }
+        let codec = if stream.repairing {
+            // Turn an RTX packet back into the one that it repeats (RFC 4588 §4).
+            let codec = track.repaired(header.payload_type).ok_or(Drop::UnknownPayloadType)?;
+            let original = header.payload.of(data).first_chunk().copied();
+            let repeated = original.and_then(|original| Some((original, track.layer(&stream.rid)?.ssrc())));
+            let (original, ssrc) = repeated.ok_or(Drop::Padding)?;
+            header.ssrc = ssrc;
+            header.sequence = u16::from_be_bytes(original);
+            header.payload = header.payload.after(2);
+            codec
+        } else {
+            track.codec(header.payload_type).ok_or(Drop::UnknownPayloadType)?
+        };
+        let place = track.bind(&stream.rid, header.ssrc, &codec);
+        let layer = track.layers.get_mut(place).ok_or(Drop::UnknownSsrc)?;
+        layer.last = now;
+        layer.bytes += u64::from(header.size);
+        let index = layer.number(header.sequence, header.timestamp, stream.repairing, now).ok_or(Drop::TooOld)?;
+        let arrival = Arrival { header: &header, data, codec, kind: track.expect.kind, copied };
+        let resized = match layer.take(&arrival, index, now) {
+            Ok(resized) => resized,
+            Err(why @ (Drop::Padding | Drop::Malformed)) => {
+                // A packet that no sink gets, and none shall miss.
+                let id = layer.id;
+                for &route in &track.routes {
+                    if let Some(route) = self.routes.get_mut(route) {
+                        route.skip(id, index);
+                    }
+                }
+                return Err(why);
+            }
+            Err(why) => return Err(why),
+        };
+        if resized || !layer.live {
+            layer.live = true;
+            self.edges.push(Event::Appeared {
+                track: track.expect.track.clone(),
+                layer: layer.rid.clone(),
+                width: layer.width,
+                height: layer.height,
+            });
+        }
+        track.loudness = arrival.loudness().or(track.loudness);
+        self.forward(key, place, index, now, sinks, tally)
+    }
+
+    /// Send a packet that a layer keeps to every sink of its track.
+    fn forward<S: Sinks>(
+        &mut self,
+        track: TrackKey,
+        place: usize,
+        index: i64,
+        now: Seconds,
+        sinks: &mut S,
+        tally: &mut Tally,
+    ) -> Result<(), Drop> {
+        let track = self.tracks.get(track).ok_or(Drop::NoRoute)?;
+        let layer = track.layers.get(place).ok_or(Drop::NoRoute)?;
+        let kept = layer.cache.get(index).ok_or(Drop::NoRoute)?;
+        if track.routes.is_empty() {
+            return Err(Drop::NoRoute);
+        }
+        for &route in &track.routes {
+            let Some(route) = self.routes.get_mut(route) else { continue };
+            let Some(sink) = self.peers.get_mut(route.sink).filter(|_| sinks.connected(route.sink)) else {
+                tally.drop(Drop::SinkNotConnected);
+                continue;
+            };
+            let before = route.layer;
+            let numbers = match route.pass(track, layer, kept) {
+                Ok(numbers) => numbers,
+                Err(why) => {
+                    tally.drop(why);
+                    continue;
+                }
+            };
+            if route.layer != before {
+                self.edges.push(Event::Switched { route: route.route.route, layer: Some(layer.rid.clone()) });
+            }
+            match route.send(kept, numbers, now, &mut sink.departures, sinks) {
+                Some(bytes) => {
+                    tally.packets_out += 1;
+                    tally.bytes_out += bytes as u64;
+                }
+                None => tally.drop(Drop::SinkNotConnected),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Find whose an unknown SSRC is: signalled, else by mid and rid, else by payload type (RFC 8843 §9.2). The place of
+/// its stream.
+fn bind(peer: &mut Peer, tracks: &Slab<Track>, header: &Header, data: &[u8]) -> Result<usize, Drop> {
+    let listed = || peer.tracks.iter().filter_map(|key| Some((*key, tracks.get(*key)?)));
+    let found = signalled(listed(), header)
+        .or_else(|| named(listed(), header, data))
+        .or_else(|| only(listed(), header.payload_type));
+    let (track, rid, repairing) = found.ok_or(Drop::UnknownSsrc)?;
+    if peer.streams.len() >= MOST_SSRCS {
+        return Err(Drop::TooManySsrcs);
+    }
+    // A layer that comes back on a new SSRC frees the place of its old one.
+    peer.streams.retain(|old| old.track != track || old.rid != rid || old.repairing != repairing);
+    peer.streams.push(Stream { ssrc: header.ssrc, track, rid, repairing });
+    Ok(peer.streams.len() - 1)
+}
+
+type Found = (TrackKey, Rid, bool);
+
+fn signalled<'a>(mut tracks: impl Iterator<Item = (TrackKey, &'a Track)>, header: &Header) -> Option<Found> {
+    tracks.find_map(|(key, track)| {
+        let place = track.expect.ssrcs.iter().position(|ssrc| *ssrc == header.ssrc)?;
+        Some((key, Rid::from(""), place != 0))
+    })
+}
+
+fn named<'a>(mut tracks: impl Iterator<Item = (TrackKey, &'a Track)>, header: &Header, data: &[u8]) -> Option<Found> {
+    let (key, track) = tracks
+        .find(|(_, track)| find(header, data, track.expect.extensions.mid) == Some(track.expect.mid.as_bytes()))?;
+    let ids = &track.expect.extensions;
+    let repairing = track.repaired(header.payload_type).is_some();
+    if track.expect.rids.is_empty() {
+        return Some((key, Rid::from(""), repairing));
+    }
+    let (rid, repaired) = (find(header, data, ids.rid), find(header, data, ids.repaired_rid));
+    let name = repaired.filter(|name| !name.is_empty()).or(rid).unwrap_or_default();
+    let rid = track.expect.rids.iter().find(|rid| rid.as_bytes() == name)?;
+    Some((key, rid.clone(), repaired.is_some() || repairing))
+}
+
+fn only<'a>(tracks: impl Iterator<Item = (TrackKey, &'a Track)>, pt: u8) -> Option<Found> {
+    let mut fitting = tracks.filter(|(_, track)| track.codec(pt).is_some() && track.expect.rids.is_empty());
+    let (key, track) = fitting.next()?;
+    (fitting.next().is_none() && track.expect.ssrcs.is_empty()).then(|| (key, Rid::from(""), false))
+}

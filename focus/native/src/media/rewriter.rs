@@ -1,0 +1,333 @@
+//! One continuous stream out of several layers: sequence, timestamp, picture id, tl0 index.
+//!
+//! The state of one route's numbering, pure: packets in, numbers out, time nowhere but in the
+//! packets. Output is contiguous across switches, and a gap in the input leaves the same gap, so
+//! that a late or repaired packet still fits. No number goes out twice.
+
+use std::collections::VecDeque;
+
+use super::Seconds;
+use super::cache::Kept;
+use super::rtcp::SenderReport;
+
+/// Offset changes remembered within one layer, for late packets.
+const FORGET: usize = 64;
+/// A jump in the input beyond this many packets is a restart, not loss.
+const RESTARTED: i64 = 500;
+
+/// What a packet is called on its way out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Numbers {
+    /// Extended; its low 16 bits go out.
+    pub sequence: i64,
+    /// On the route's clock.
+    pub timestamp: u32,
+    /// 15 bits.
+    pub picture: u16,
+    /// TL0PICIDX.
+    pub tl0: u8,
+}
+
+/// Maps the packets of whichever layer is current into one stream.
+#[derive(Debug)]
+pub struct Rewriter {
+    clock: u32,
+    /// Extended sequence number of the newest packet out.
+    last: i64,
+    last_timestamp: u32,
+    /// What is taken off the layer's timestamps.
+    pub timestamp_offset: u32,
+    started: bool,
+    start: i64,
+    newest: i64,
+    /// From which index on, which offset; ascending, never empty.
+    offsets: VecDeque<(i64, i64)>,
+    picture_offset: i64,
+    tl0_offset: i64,
+    last_picture: i64,
+    last_tl0: i64,
+    arrived: Seconds,
+}
+
+impl Rewriter {
+    /// Nothing sent yet. The first sequence number stays below 2^15, so that no receiver mistakes its rollover.
+    #[must_use]
+    pub fn new(first_sequence: u16, first_timestamp: u32, clock: u32) -> Self {
+        Self {
+            clock,
+            last: i64::from(first_sequence) - 1,
+            last_timestamp: first_timestamp,
+            timestamp_offset: 0,
+            started: false,
+            start: 0,
+            newest: 0,
+            offsets: VecDeque::from([(0, 0)]),
+            picture_offset: 0,
+            tl0_offset: 0,
+            last_picture: -1,
+            last_tl0: -1,
+            arrived: 0.0,
+        }
+    }
+
+    /// Begin a layer at this packet, its keyframe's first. Reports: of the new and the old layer.
+    pub fn switch(&mut self, packet: &Kept, report: Option<SenderReport>, old: Option<SenderReport>) {
+        let expected = self.continued(packet, report, old);
+        self.start = packet.index;
+        self.newest = packet.index;
+        self.reset(packet.index);
+        self.timestamp_offset = packet.timestamp.wrapping_sub(expected);
+        if let Some(numbering) = packet.numbering {
+            self.picture_offset = packet.picture - (self.last_picture + 1);
+            self.tl0_offset = i64::from(numbering.tl0.map_or(0, |tl0| tl0.0)) - (self.last_tl0 + 1);
+        }
+        self.started = true;
+    }
+
+    /// The timestamp that the stream should have at this packet.
+    fn continued(&self, packet: &Kept, report: Option<SenderReport>, old: Option<SenderReport>) -> u32 {
+        if !self.started {
+            return self.last_timestamp;
+        }
+        let clock = f64::from(self.clock);
+        let by_report = report.zip(old).and_then(|(report, old)| {
+            // Both layers of one encoder share the sender's wall clock: go through it.
+            let since = f64::from(packet.timestamp.wrapping_sub(report.rtp) as i32);
+            let ntp = wall(report) + since / clock;
+            let there = f64::from(old.rtp) + (ntp - wall(old)) * clock;
+            let reference = (there.round_ties_even() as i64 as u32).wrapping_sub(self.timestamp_offset);
+            let ahead = i64::from(reference.wrapping_sub(self.last_timestamp) as i32);
+            (ahead.abs() <= 10 * i64::from(self.clock)).then_some(ahead)
+        });
+        let ahead = by_report.unwrap_or(((packet.arrived - self.arrived) * clock) as i64);
+        self.last_timestamp.wrapping_add(ahead.max(i64::from(self.clock / 60)) as u32)
+    }
+
+    /// An in-order packet of the current layer carries nothing: close the gap that it would leave.
+    pub fn skip(&mut self, index: i64) {
+        if index <= self.newest {
+            return;
+        }
+        self.advance(index);
+        let offset = self.offsets.back().map_or(0, |last| last.1);
+        if self.offsets.len() >= FORGET {
+            self.offsets.pop_front();
+        }
+        self.offsets.push_back((index + 1, offset + 1));
+    }
+
+    /// Go on to an in-order packet.
+    fn advance(&mut self, index: i64) {
+        if index - self.newest > RESTARTED {
+            // The numbers of what was jumped over are taken: nothing older can be placed any more. Two packets
+            // under one number would be one GCM nonce used twice.
+            self.start = index;
+            self.reset(index);
+        }
+        self.newest = index;
+    }
+
+    /// From here on, numbers follow the newest one out.
+    fn reset(&mut self, index: i64) {
+        self.offsets.clear();
+        self.offsets.push_back((index, index - (self.last + 1)));
+    }
+
+    /// Number a packet of the current layer; None when it is older than what can be placed.
+    pub fn map(&mut self, packet: &Kept) -> Option<Numbers> {
+        let index = packet.index;
+        if index < self.start {
+            return None;
+        }
+        if index > self.newest {
+            self.advance(index);
+        }
+        let offset = self.offsets.iter().rev().find(|since| since.0 <= index)?.1;
+        let sequence = index - offset;
+        if sequence > self.last {
+            self.last = sequence;
+            self.arrived = packet.arrived;
+        }
+        let timestamp = packet.timestamp.wrapping_sub(self.timestamp_offset);
+        if timestamp.wrapping_sub(self.last_timestamp) as i32 > 0 {
+            self.last_timestamp = timestamp;
+        }
+        let mut numbers = Numbers { sequence, timestamp, picture: 0, tl0: 0 };
+        if let Some(numbering) = packet.numbering {
+            let extended = packet.picture - self.picture_offset;
+            let tl0 = i64::from(numbering.tl0.map_or(0, |tl0| tl0.0)) - self.tl0_offset;
+            if extended > self.last_picture {
+                self.last_picture = extended;
+                if numbering.tl0.is_some() {
+                    self.last_tl0 = tl0 & 0xFF;
+                }
+            }
+            numbers.picture = (extended & 0x7FFF) as u16;
+            numbers.tl0 = tl0 as u8;
+        }
+        Some(numbers)
+    }
+}
+
+/// Seconds of the sender's wall clock.
+fn wall(report: SenderReport) -> f64 {
+    report.ntp as f64 / 4_294_967_296.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::media::bytes::Draw;
+    use crate::media::frame::Numbering;
+    use crate::media::reception::Reception;
+    use crate::media::rtp::expand;
+
+    fn packet(index: i64, timestamp: u32) -> Kept {
+        Kept { index, timestamp, ..Kept::default() }
+    }
+
+    type Row = (u16, u32, u32, Option<(i64, u32)>);
+
+    /// Sequence number, timestamp and SSRC in; sequence number and timestamp out. An SSRC is a layer; each new one is
+    /// taken for a switch. Only a gap that may be loss is left open.
+    const WATERFALL: &[Row] = &[
+        (40000, 1_000_000, 1111, Some((0, 0))),
+        (50000, 1_200_000, 1111, Some((1, 200_000))), // a jump is a restart of the sender's numbering
+        (65000, 1_500_000, 1111, Some((2, 500_000))),
+        (10, 2_000_000, 1111, Some((3, 1_000_000))), // 546 ahead, over the wrap: still more than loss can be
+        (20, 2_000_000, 1111, Some((13, 1_000_000))), // nine were lost, or are late: their numbers are kept for them
+        (50000, 2_000_000, 1111, None),              // far too late: its number is taken
+        (30, 2_000_000, 1111, Some((23, 1_000_000))),
+        (10000, 20000, 2222, Some((24, 1_001_500))), // a switch follows at once, a sixtieth of a second on
+        (10001, 20001, 2222, Some((25, 1_001_501))),
+        (60001, 20002, 2222, None), // 15536 behind is nearer than 50000 ahead
+        (60002, 20003, 2222, None),
+        (0, 20004, 2222, None),
+        (15000, 20005, 3333, Some((26, 1_003_001))),
+        (0, 20005, 3333, None),
+        (5, 20005, 3333, None),
+        (5005, 20005, 3333, None),
+        (5006, 2_000_500, 3333, None),
+        (5006, 4_294_967_295, 3333, None),
+        (5006, 0, 3333, None),
+        (64965, 1, 3333, None),
+        (1000, 2000, 4444, Some((27, 1_004_501))),
+    ];
+
+    #[test]
+    fn only_a_gap_that_may_be_loss_is_left_open() {
+        let mut rewriter = Rewriter::new(0, 0, 90_000);
+        let mut layer: Option<Reception> = None;
+        for &(sequence, timestamp, ssrc, expected) in WATERFALL {
+            let switched = layer.as_ref().is_none_or(|layer| layer.ssrc != ssrc);
+            if switched {
+                layer = Some(Reception::new(ssrc, 90_000));
+            }
+            let index = layer.as_mut().and_then(|layer| layer.count(sequence, timestamp, 0.0));
+            let numbers = index.and_then(|index| {
+                if switched {
+                    rewriter.switch(&packet(index, timestamp), None, None);
+                }
+                rewriter.map(&packet(index, timestamp))
+            });
+            assert_eq!(numbers.map(|n| (n.sequence, n.timestamp)), expected, "{sequence} of {ssrc}");
+        }
+    }
+
+    #[test]
+    fn poisoned_sender_reports_never_turn_the_clock_back() {
+        let mut draw = Draw::new(12);
+        for _ in 0..10_000 {
+            let mut rewriter = Rewriter::new(0, 5000, 90_000);
+            let old = SenderReport { ssrc: 1, ntp: 0, rtp: 0 };
+            let new = SenderReport { ssrc: 2, ntp: draw.next() >> draw.below(64), rtp: draw.next() as u32 };
+            let arrived = draw.below(40_000) as f64 - 20_000.0;
+            let one = packet(65537, 77);
+            rewriter.switch(&one, Some(old), None);
+            let first = rewriter.map(&one).unwrap();
+            let two = Kept { arrived, ..packet(65545, 123) };
+            rewriter.switch(&two, Some(new), Some(old));
+            let second = rewriter.map(&two).unwrap();
+            assert_eq!(second.sequence, first.sequence + 1);
+            assert!(second.timestamp.wrapping_sub(first.timestamp) as i32 >= 1500);
+        }
+    }
+
+    #[test]
+    fn layers_are_lined_up_by_their_sender_reports() {
+        let mut rewriter = Rewriter::new(10, 0, 90_000);
+        let first = packet(100, 7000);
+        rewriter.switch(&first, None, None);
+        rewriter.map(&first).unwrap();
+        let at = |ssrc, rtp| SenderReport { ssrc, ntp: 1000 << 32, rtp };
+        // Both were captured at 1000 s of the sender's clock; the new layer takes 30 ms longer to arrive.
+        let next = Kept { arrived: 0.063, ..packet(5, 60_000) };
+        rewriter.switch(&next, Some(at(2, 57_000)), Some(at(1, 7000)));
+        assert_eq!(rewriter.map(&next).unwrap(), Numbers { sequence: 11, timestamp: 3000, picture: 0, tl0: 0 });
+    }
+
+    #[test]
+    fn a_picture_id_that_wraps_goes_on_as_fifteen_bits() {
+        for (first, width) in [(126_i64, 7), (32766, 15)] {
+            let mut rewriter = Rewriter::new(0, 0, 90_000);
+            let mut newest = None;
+            for number in 0..6_u8 {
+                let picture = expand((first + i64::from(number)) & ((1 << width) - 1), newest, width);
+                newest = Some(picture);
+                let tl0 = 254_u8.wrapping_add(number);
+                let numbering = Numbering { picture: Some((0, 2)), wide: true, tl0: Some((tl0, 4)) };
+                let kept = Kept { picture, numbering: Some(numbering), ..packet(65536 + i64::from(number), 0) };
+                if number == 0 {
+                    rewriter.switch(&kept, None, None);
+                }
+                let numbers = rewriter.map(&kept).unwrap();
+                assert_eq!((numbers.picture, numbers.tl0), (u16::from(number), number));
+            }
+        }
+    }
+
+    #[test]
+    fn whatever_comes_no_number_goes_out_twice_and_padding_leaves_no_gap() {
+        let mut draw = Draw::new(13);
+        for _ in 0..2000 {
+            let mut rewriter = Rewriter::new(draw.below(1 << 15) as u16, 0, 90_000);
+            let mut seen = std::collections::HashSet::new();
+            let (mut out, mut index, mut lost) = (vec![], 65536, 0);
+            rewriter.switch(&packet(index, 0), None, None);
+            for _ in 0..draw.below(200) {
+                match draw.below(12) {
+                    0 => rewriter.skip(index),
+                    1 => lost += 1,
+                    2 => {
+                        // What is late may be of what was jumped over: then the rest of that may be loss.
+                        index += 701 + draw.below(10_000) as i64;
+                        lost += 100;
+                    }
+                    3 => {
+                        index = 65536 + draw.below(1 << 20) as i64;
+                        seen.clear();
+                        lost += 1;
+                        rewriter.switch(&packet(index, 0), None, None);
+                    }
+                    4 => {
+                        lost += 1;
+                        let late = index - draw.below(100) as i64;
+                        if seen.insert(late) {
+                            out.extend(rewriter.map(&packet(late, 0)).map(|numbers| numbers.sequence));
+                        }
+                    }
+                    _ if seen.insert(index) => out.push(rewriter.map(&packet(index, 0)).unwrap().sequence),
+                    _ => {}
+                }
+                seen.insert(index);
+                index += 1;
+            }
+            let count = out.len();
+            out.sort_unstable();
+            out.dedup();
+            assert_eq!(out.len(), count, "one number under one key is one nonce");
+            let span = out.last().zip(out.first()).map_or(0, |(last, first)| last - first + 1);
+            assert!(span - count as i64 <= lost);
+        }
+    }
+}

@@ -1,0 +1,217 @@
+//! One track forwarded to one peer: which packets pass, and as what.
+//!
+//! The column from a layer's packet to the sink's bytes: layer? keyframe? number, header,
+//! descriptor. It decides when a switch happens (at a keyframe) and answers the sink's NACKs.
+//! It knows no socket: [`Sinks`] sends the bytes.
+
+use super::cache::Kept;
+use super::extensions::{Block, Own};
+use super::frame::copy;
+use super::repair::Repair;
+use super::rewriter::{Numbers, Rewriter};
+use super::source::{Layer, Track};
+use super::table::{PeerKey, TrackKey};
+use super::twcc::Departures;
+use super::{Seconds, Sinks};
+use crate::command::{Codec, Drop, Format, Name, Rid, Route};
+
+/// A route at work.
+#[derive(Debug)]
+pub struct Forward {
+    /// As the control plane wants it.
+    pub route: Route,
+    /// The track.
+    pub track: TrackKey,
+    /// The sink.
+    pub sink: PeerKey,
+    /// The publisher's name, a random token, is the CNAME too: what comes from one peer has one clock (RFC 3550
+    /// §6.5.1).
+    pub publisher: Name,
+    /// The wanted layer.
+    pub target: Option<Rid>,
+    /// The layer that is forwarded now, by its id.
+    pub layer: Option<u16>,
+    /// Sent, for reports.
+    pub packets: u32,
+    /// See `packets`.
+    pub octets: u32,
+    /// The current layer's report has not been passed on yet.
+    pub report_due: bool,
+    /// Its numbering.
+    pub rewriter: Rewriter,
+    /// Its retransmission.
+    pub repair: Repair,
+}
+
+/// One packet as it leaves a route.
+struct Outgoing<'a> {
+    kept: &'a Kept,
+    numbers: Numbers,
+    pt: u8,
+    ssrc: u32,
+    index: u64,
+    /// The number that a retransmission repeats (RFC 4588 §4).
+    original: Option<u16>,
+}
+
+impl Forward {
+    /// A route that waits to be aimed. Its first numbers derive from the SSRC that the control plane drew, so that the
+    /// engine needs no chance of its own.
+    #[must_use]
+    pub fn new(route: Route, track: TrackKey, sink: PeerKey, publisher: Name) -> Self {
+        let ssrc = route.ssrc;
+        Self {
+            track,
+            sink,
+            publisher,
+            target: None,
+            layer: None,
+            packets: 0,
+            octets: 0,
+            report_due: true,
+            rewriter: Rewriter::new((ssrc & 0x7FFF) as u16, ssrc.wrapping_mul(2_654_435_761), route.codec.clock),
+            repair: Repair::new((ssrc >> 16 & 0x7FFF) as u16),
+            route,
+        }
+    }
+
+    /// Take renegotiated numbers; the stream, its SSRC and its numbering go on.
+    pub fn configure(&mut self, route: Route) {
+        self.route = Route { mid: route.mid, codec: route.codec, extensions: route.extensions, ..self.route.clone() };
+    }
+
+    /// Set the wanted layer. True if that stops the stream at once.
+    pub fn aim(&mut self, target: Option<Rid>) -> bool {
+        self.target = target;
+        self.target.is_none() && self.layer.take().is_some()
+    }
+
+    /// The place of the layer whose keyframe this route waits for, None when it has what it wants.
+    #[must_use]
+    pub fn waiting_for(&self, track: &Track) -> Option<usize> {
+        let place = track.place(self.target.as_deref()?)?;
+        let wanted = track.layers.get(place)?;
+        (self.layer != Some(wanted.id)).then_some(place)
+    }
+
+    /// Number a packet that `layer` keeps, or say why not. May switch to `layer`: compare `self.layer` after.
+    pub fn pass(&mut self, track: &Track, layer: &Layer, kept: &Kept) -> Result<Numbers, Drop> {
+        if self.layer != Some(layer.id) {
+            // Layer first: most packets of a simulcast sender stop here.
+            if self.target.as_deref() != Some(&*layer.rid) {
+                return Err(Drop::OtherLayer);
+            }
+            if !kept.keyframe {
+                return Err(Drop::AwaitingKeyframe);
+            }
+            if !same(kept, &self.route.codec) {
+                return Err(Drop::OtherCodec);
+            }
+            let report = |layer: &Layer| layer.reception.report.map(|(report, _)| report);
+            let old = self.layer.and_then(|id| track.known(id)).and_then(report);
+            self.rewriter.switch(kept, report(layer), old);
+            self.layer = Some(layer.id);
+            self.report_due = true;
+        } else if !same(kept, &self.route.codec) {
+            return Err(Drop::OtherCodec);
+        }
+        let numbers = self.rewriter.map(kept).ok_or(Drop::TooOld)?;
+        if self.route.rtx_ssrc.is_some() {
+            self.repair.note(&numbers, layer.id, kept.index);
+        }
+        Ok(numbers)
+    }
+
+    /// An in-order packet of a layer is nothing for anyone.
+    pub fn skip(&mut self, layer: u16, index: i64) {
+        if self.layer == Some(layer) {
+            self.rewriter.skip(index);
+        }
+    }
+
+    /// Send a packet that passed. Bytes on the wire, None if it was not sent.
+    pub fn send<S: Sinks>(
+        &mut self,
+        kept: &Kept,
+        numbers: Numbers,
+        now: Seconds,
+        departures: &mut Departures,
+        sinks: &mut S,
+    ) -> Option<usize> {
+        let payload = kept.numbering.map_or(kept.payload().len(), |numbering| numbering.length(kept.payload()));
+        self.packets = self.packets.wrapping_add(1);
+        self.octets = self.octets.wrapping_add(payload as u32);
+        let (pt, ssrc, index) = (self.route.codec.pt, self.route.ssrc, numbers.sequence as u64);
+        self.dump(&Outgoing { kept, numbers, pt, ssrc, index, original: None }, now, departures, sinks)
+    }
+
+    /// Answer the sink's NACK for one of our sequence numbers with an RTX packet (RFC 4588). Bytes on the wire, None
+    /// if it was not sent.
+    pub fn resend<S: Sinks>(
+        &mut self,
+        track: &Track,
+        sequence: u16,
+        now: Seconds,
+        departures: &mut Departures,
+        sinks: &mut S,
+    ) -> Result<Option<usize>, Drop> {
+        // Without RTX the same number would have to carry the same bytes: not kept, so not sent.
+        let (Some(ssrc), Some(pt)) = (self.route.rtx_ssrc, self.route.codec.rtx_pt) else {
+            return Err(Drop::CacheMiss);
+        };
+        let sent = self.repair.find(sequence).ok_or(Drop::CacheMiss)?;
+        let kept = track.known(sent.layer).and_then(|layer| layer.cache.find(sent.index)).ok_or(Drop::CacheMiss)?;
+        let index = self.repair.allow(sequence, kept.size, now)?;
+        let numbers =
+            Numbers { sequence: index as i64, timestamp: sent.timestamp, picture: sent.picture, tl0: sent.tl0 };
+        Ok(self.dump(&Outgoing { kept, numbers, pt, ssrc, index, original: Some(sequence) }, now, departures, sinks))
+    }
+
+    /// Measure a packet, and write it where the sink wants it.
+    fn dump<S: Sinks>(
+        &self,
+        outgoing: &Outgoing<'_>,
+        now: Seconds,
+        departures: &mut Departures,
+        sinks: &mut S,
+    ) -> Option<usize> {
+        let &Outgoing { kept, numbers, pt, ssrc, index, original } = outgoing;
+        let ids = &self.route.extensions;
+        let own = Own::new(now, departures.next());
+        let block = Block::new(ids, self.route.mid.as_bytes(), &own, &kept.copied, &kept.data);
+        let payload = kept.payload();
+        let body = kept.numbering.map_or(payload.len(), |numbering| numbering.length(payload));
+        let repeats = if original.is_some() { 2 } else { 0 };
+        let extensions = block.length();
+        let room = 12 + extensions + repeats + body;
+        let mut write = |out: &mut [u8]| {
+            let Some((head, rest)) = out.split_first_chunk_mut::<12>() else { return 0 };
+            let [s1, s2] = (numbers.sequence as u16).to_be_bytes();
+            let [t1, t2, t3, t4] = numbers.timestamp.to_be_bytes();
+            let [c1, c2, c3, c4] = ssrc.to_be_bytes();
+            let first = if extensions > 0 { 0x90 } else { 0x80 };
+            *head = [first, u8::from(kept.marker) << 7 | pt, s1, s2, t1, t2, t3, t4, c1, c2, c3, c4];
+            let Some((extended, rest)) = rest.split_at_mut_checked(extensions) else { return 0 };
+            block.write(extended);
+            let Some((repeated, rest)) = rest.split_at_mut_checked(repeats) else { return 0 };
+            if let Some(original) = original {
+                copy(&original.to_be_bytes(), repeated);
+            }
+            match kept.numbering {
+                Some(numbering) => numbering.write(payload, rest, numbers.picture, numbers.tl0),
+                None => copy(payload, rest),
+            }
+            room
+        };
+        let bytes = sinks.rtp(self.sink, index, room, &mut write);
+        if bytes.is_some() && ids.transport_cc != 0 {
+            departures.left(now, room);
+        }
+        bytes
+    }
+}
+
+/// Whether a packet is of the format that a route carries. Two that are not understood are told apart by their clocks.
+fn same(kept: &Kept, codec: &Codec) -> bool {
+    kept.format == codec.format && (kept.format != Format::Other || kept.clock == codec.clock)
+}

@@ -1,0 +1,401 @@
+//! Transport-wide arrivals (draft-holmer-rmcat-transport-wide-cc-extensions-01): told to who sends to us, and read
+//! from who receives from us.
+//!
+//! Pure bookkeeping: time is an argument, nothing is sent from here. What is read is kept for the estimator.
+
+use super::missing::MOST_MISSING;
+use super::rtcp::{RTPFB, begin, end, put};
+use super::rtp::expand;
+use super::{Seconds, micros};
+
+/// Arrivals kept until they are told: more than come in a period of feedback, from anyone.
+const MOST_ARRIVALS: usize = 2000;
+/// Statuses written into one packet of feedback, and one more.
+const MOST_WRITTEN: usize = 1000;
+/// Statuses read from one packet of feedback, and no more.
+pub const MOST_STATUSES: usize = 1024;
+/// Bytes of one packet of feedback. Differs from the reference engine, whose packets with many wide deltas may
+/// outgrow a datagram.
+const LONGEST_FEEDBACK: usize = 1380;
+/// Packets whose departure is remembered: seconds of what one subscriber gets, some 16 kB; a power of two.
+const DEPARTURES: usize = 2048;
+
+/// Arrival times by transport-wide sequence number, until they are told.
+#[derive(Debug, Default)]
+pub struct Arrivals {
+    /// Extended sequence number and microseconds, ascending, no two alike.
+    times: Vec<(i64, i64)>,
+    highest: Option<i64>,
+    told: Option<i64>,
+    count: u8,
+    /// One of the sender's own SSRCs: Chromium ignores feedback that names any other.
+    media_ssrc: u32,
+}
+
+impl Arrivals {
+    /// A packet with this transport-wide number arrived.
+    pub fn note(&mut self, sequence: u16, ssrc: u32, now: Seconds) {
+        let index = expand(i64::from(sequence), self.highest, 16);
+        if self.highest.is_none_or(|highest| index > highest) {
+            self.highest = Some(index);
+        }
+        if self.told.is_some_and(|told| index <= told) || self.times.len() >= MOST_ARRIVALS {
+            return;
+        }
+        self.media_ssrc = ssrc;
+        if self.times.last().is_none_or(|last| last.0 < index) {
+            self.times.push((index, micros(now)));
+        } else if let Err(place) = self.times.binary_search_by_key(&index, |time| time.0) {
+            self.times.insert(place, (index, micros(now)));
+        }
+    }
+
+    /// Write what has not been told yet, a packet at a time, each handed to `each`. Gaps between told packets are
+    /// told as lost. `out` is room for one packet.
+    pub fn feedback(&mut self, sender: u32, out: &mut Vec<u8>, mut each: impl FnMut(&[u8])) {
+        let mut arrivals = self.times.as_slice();
+        while let Some(&(first, _)) = arrivals.first() {
+            // What got lost between two packets of feedback must be told too: begin after the last one told.
+            let after = self.told.map_or(first, |told| told + 1);
+            let base = if first - after <= MOST_MISSING { after } else { first };
+            out.clear();
+            let told = write(out, sender, self.media_ssrc, self.count, arrivals, base);
+            let Some(&(last, _)) = told.checked_sub(1).and_then(|at| arrivals.get(at)) else { break };
+            each(out);
+            self.count = self.count.wrapping_add(1);
+            self.told = Some(last);
+            arrivals = arrivals.get(told..).unwrap_or_default();
+        }
+        self.times.clear();
+    }
+}
+
+/// Write one packet of feedback for arrivals that begin at or after `base`, from which on numbers are told. Returns
+/// how many arrivals it tells. A delta that does not fit ends it.
+fn write(out: &mut Vec<u8>, sender: u32, media: u32, count: u8, arrivals: &[(i64, i64)], base: i64) -> usize {
+    let Some(&(_, first)) = arrivals.first() else { return 0 };
+    let reference = first.div_euclid(64_000);
+    // First pass: how many fit.
+    let (mut told, mut symbols, mut deltas, mut last) = (0, 0_usize, 0, reference * 256);
+    for &(sequence, micros) in arrivals {
+        let next = usize::try_from(sequence - base).unwrap_or(usize::MAX);
+        let delta = micros.div_euclid(250) - last;
+        let size = if (0..=255).contains(&delta) { 1 } else { 2 };
+        if next > MOST_WRITTEN || !(-32768..=32767).contains(&delta) {
+            break;
+        }
+        if 20 + (next + 1).div_ceil(7) * 2 + deltas + size > LONGEST_FEEDBACK {
+            break;
+        }
+        (told, symbols, deltas, last) = (told + 1, next + 1, deltas + size, last + delta);
+    }
+    let at = begin(out, 15, RTPFB);
+    let head = (base as u32 & 0xFFFF) << 16 | symbols as u32 & 0xFFFF;
+    put(out, &[sender, media, head, (reference as u32 & 0xFF_FFFF) << 8 | u32::from(count)]);
+    let told_now = || arrivals.iter().take(told);
+    // Second: statuses, seven to a chunk of two-bit symbols; then deltas.
+    let (mut word, mut filled, mut next, mut last) = (0_u16, 0, base, reference * 256);
+    let mut symbol = |out: &mut Vec<u8>, symbol: u16| {
+        word = word << 2 | symbol;
+        filled += 1;
+        if filled == 7 {
+            out.extend((0xC000 | word).to_be_bytes());
+            (word, filled) = (0, 0);
+        }
+    };
+    for &(sequence, micros) in told_now() {
+        for _ in next..sequence {
+            symbol(out, 0);
+        }
+        let quarter = micros.div_euclid(250);
+        symbol(out, if (0..=255).contains(&(quarter - last)) { 1 } else { 2 });
+        (next, last) = (sequence + 1, quarter);
+    }
+    if filled != 0 {
+        out.extend((0xC000 | word << (2 * (7 - filled))).to_be_bytes());
+    }
+    let mut last = reference * 256;
+    for &(_, micros) in told_now() {
+        let quarter = micros.div_euclid(250);
+        match u8::try_from(quarter - last) {
+            Ok(delta) => out.push(delta),
+            Err(_) => out.extend(((quarter - last) as i16).to_be_bytes()),
+        }
+        last = quarter;
+    }
+    let padding = (out.len() - at).next_multiple_of(4) - (out.len() - at);
+    if padding > 0 {
+        out.resize(out.len() + padding - 1, 0);
+        out.push(padding as u8);
+        if let Some(first) = out.get_mut(at) {
+            *first |= 0x20;
+        }
+    }
+    end(out, at);
+    told
+}
+
+/// Read feedback (its body after the two SSRCs): `each` gets transport-wide sequence numbers in order, and when the
+/// packet arrived, in quarters of a millisecond on the receiver's clock, None for what did not. False when malformed:
+/// then nothing was told.
+pub fn read(body: &[u8], mut each: impl FnMut(u16, Option<i64>)) -> bool {
+    let Some(&[b1, b2, s1, s2, r1, r2, r3, _]) = body.first_chunk::<8>() else { return false };
+    let (base, count) = (u16::from_be_bytes([b1, b2]), usize::from(u16::from_be_bytes([s1, s2])));
+    let Some(rest) = body.get(8..).filter(|_| count <= MOST_STATUSES) else { return false };
+    // Chunks say which of the deltas behind them there are, so their end and the deltas' sizes are found first.
+    let (mut seen, mut chunks, mut deltas) = (0, 0, 0);
+    while seen < count {
+        let Some(chunk) = chunk_at(rest, chunks).filter(|chunk| chunk.length() > 0) else { return false };
+        for place in 0..chunk.length().min(count - seen) {
+            deltas += chunk.symbol(place).size();
+        }
+        (seen, chunks) = (seen + chunk.length(), chunks + 1);
+    }
+    let Some(mut told) = rest.get(2 * chunks..).filter(|told| told.len() >= deltas) else { return false };
+    let mut clock = i64::from(u32::from_be_bytes([0, r1, r2, r3])) * 256;
+    let mut sequence = base;
+    let mut left = count;
+    for at in 0..chunks {
+        let Some(chunk) = chunk_at(rest, at) else { return false };
+        for place in 0..chunk.length().min(left) {
+            let size = chunk.symbol(place).size();
+            let (delta, after) = told.split_at_checked(size).unwrap_or_default();
+            told = after;
+            let step = match *delta {
+                [near] => Some(i64::from(near)),
+                [high, low] => Some(i64::from(i16::from_be_bytes([high, low]))),
+                _ => None,
+            };
+            clock += step.unwrap_or(0);
+            each(sequence, step.map(|_| clock));
+            sequence = sequence.wrapping_add(1);
+        }
+        left = left.saturating_sub(chunk.length());
+    }
+    true
+}
+
+/// A packet status chunk (§3.1.3, §3.1.4).
+#[derive(Clone, Copy)]
+struct Chunk(u16);
+
+/// A packet status symbol (§3.1.1): 0 not received, 1 and 2 a delta of so many bytes.
+#[derive(Clone, Copy)]
+struct Symbol(u16);
+
+fn chunk_at(chunks: &[u8], at: usize) -> Option<Chunk> {
+    Some(Chunk(u16::from_be_bytes(*chunks.get(2 * at..)?.first_chunk()?)))
+}
+
+impl Chunk {
+    fn length(self) -> usize {
+        match self.0 >> 14 {
+            0 | 1 => usize::from(self.0 & 0x1FFF),
+            2 => 14,
+            _ => 7,
+        }
+    }
+
+    fn symbol(self, place: usize) -> Symbol {
+        Symbol(match self.0 >> 14 {
+            0 | 1 => self.0 >> 13 & 3,
+            2 => self.0 >> 13_usize.saturating_sub(place) & 1,
+            _ => self.0 >> 12_usize.saturating_sub(2 * place) & 3,
+        })
+    }
+}
+
+impl Symbol {
+    fn size(self) -> usize {
+        match self.0 {
+            1 => 1,
+            2 => 2,
+            // Three is reserved: nothing was received, as far as anybody knows.
+            _ => 0,
+        }
+    }
+}
+
+/// What became of one packet that was sent to a peer.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Told {
+    /// Transport-wide number, extended.
+    pub sequence: i64,
+    /// When it left.
+    pub sent: Seconds,
+    /// Bytes of its plaintext.
+    pub size: u16,
+    /// When it arrived, in quarters of a millisecond of the receiver's clock. None: not received.
+    pub arrived: Option<i64>,
+}
+
+/// Departures of packets to one peer, and what the peer told of them: for the estimator.
+#[derive(Debug, Default)]
+pub struct Departures {
+    /// The next transport-wide number.
+    next: i64,
+    /// By number: when, and bytes. Empty until the first packet leaves with a number.
+    ring: Vec<(i64, Seconds, u16)>,
+    told: Vec<Told>,
+}
+
+impl Departures {
+    /// The number for the packet that leaves now.
+    pub fn next(&self) -> u16 {
+        self.next as u16
+    }
+
+    /// A packet left with [`Departures::next`].
+    pub fn left(&mut self, now: Seconds, size: usize) {
+        if self.ring.is_empty() {
+            self.ring.resize(DEPARTURES, (-1, 0.0, 0));
+        }
+        if let Some(place) = self.ring.get_mut(self.next as usize & (DEPARTURES - 1)) {
+            *place = (self.next, now, u16::try_from(size).unwrap_or(u16::MAX));
+        }
+        self.next += 1;
+    }
+
+    /// Take a peer's feedback in; what the estimator did not fetch of the one before is gone. False when malformed.
+    pub fn heard(&mut self, body: &[u8]) -> bool {
+        let Self { next, ring, told } = self;
+        told.clear();
+        read(body, |number, arrived| {
+            let sequence = expand(i64::from(number), Some(*next), 16);
+            let left = ring.get(sequence as usize & (DEPARTURES - 1)).filter(|left| left.0 == sequence);
+            if let Some(&(sequence, sent, size)) = left {
+                told.push(Told { sequence, sent, size, arrived });
+            }
+        })
+    }
+
+    /// What the newest feedback told.
+    pub fn told(&self) -> &[Told] {
+        &self.told
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::media::bytes::{Draw, split, word};
+
+    fn feedback(arrivals: &mut Arrivals) -> Vec<Vec<u8>> {
+        let mut made = vec![];
+        arrivals.feedback(1, &mut vec![], |packet| made.push(packet.to_vec()));
+        made
+    }
+
+    fn told(packets: &[Vec<u8>]) -> Vec<(u16, Option<i64>)> {
+        let mut found = vec![];
+        for packet in packets {
+            let (count, kind, body) = split(packet).remove(0);
+            assert_eq!((count, kind), (15, 205));
+            let padding = if packet[0] & 0x20 != 0 { usize::from(*body.last().unwrap()) } else { 0 };
+            assert!(read(&body[8..body.len() - padding], |number, arrived| found.push((number, arrived))));
+        }
+        found
+    }
+
+    #[test]
+    fn arrivals_are_told_with_the_gaps_between_them_over_the_wrap() {
+        let mut arrivals = Arrivals::default();
+        for (number, now) in [(65533, 1.0), (65535, 1.01), (2, 1.0051)] {
+            arrivals.note(number, 0x77, now);
+        }
+        let packets = feedback(&mut arrivals);
+        assert_eq!(word(&packets[0], 8), 0x77, "one of the sender's own, or it is ignored");
+        let expected = [(65533, Some(4000)), (65534, None), (65535, Some(4040)), (0, None), (1, None), (2, Some(4020))];
+        assert_eq!(told(&packets), expected);
+        assert_eq!(feedback(&mut arrivals).len(), 0, "nothing is told twice");
+        arrivals.note(5, 0x77, 1.1);
+        let numbers: Vec<u16> = told(&feedback(&mut arrivals)).iter().map(|one| one.0).collect();
+        assert_eq!(numbers, [3, 4, 5], "what got lost between two reports is told as lost");
+    }
+
+    #[test]
+    fn every_arrival_is_told_once_whatever_the_gaps_and_times() {
+        let mut draw = Draw::new(5);
+        for _ in 0..300 {
+            let mut arrivals = Arrivals::default();
+            let (mut index, mut now) = (draw.below(1 << 16), 1.0);
+            let (mut noted, mut heard, mut counts) = (vec![], vec![], vec![]);
+            for _ in 0..1 + draw.below(120) {
+                index += 1 + draw.below(40);
+                now += draw.below(20_000) as f64 / if draw.below(4) == 0 { 1000.0 } else { 1e6 };
+                arrivals.note(index as u16, 1, now);
+                noted.push((index as u16, now));
+                if draw.below(20) == 0 {
+                    let made = feedback(&mut arrivals);
+                    counts.extend(made.iter().map(|packet| packet[19]));
+                    heard.extend(told(&made));
+                }
+            }
+            heard.extend(told(&feedback(&mut arrivals)));
+            let seen: Vec<_> = heard.iter().filter_map(|one| Some((one.0, one.1?))).collect();
+            assert_eq!(seen.iter().map(|one| one.0).collect::<Vec<_>>(), noted.iter().map(|n| n.0).collect::<Vec<_>>());
+            assert!(counts.iter().enumerate().all(|(at, &count)| at as u8 == count));
+            for (seen, noted) in seen.iter().zip(&noted) {
+                assert!((seen.1 as f64 / 4000.0 - noted.1).abs() < 0.001);
+            }
+        }
+    }
+
+    #[test]
+    fn a_flood_of_numbers_is_bounded() {
+        let mut arrivals = Arrivals::default();
+        for number in 0..5000 {
+            arrivals.note(number, 1, 1.0 + f64::from(number % 7) * 0.3);
+        }
+        let packets = feedback(&mut arrivals);
+        assert_eq!(told(&packets).iter().filter(|one| one.1.is_some()).count(), 2000);
+        assert!(packets.iter().all(|packet| packet.len() < 1400));
+    }
+
+    #[test]
+    fn feedback_of_every_kind_of_chunk_is_read() {
+        // Base 10; a run of two received near, one of three lost, a vector of bits, a vector of symbols.
+        let head = [0, 10, 0, 26, 0, 0, 1, 9];
+        let chunks = [0x20, 0x02, 0x00, 0x03, 0xA0, 0x00, 0xD8, 0x00];
+        let body = [&head[..], &chunks, &[4, 4], &[1], &[8], &[0xFF, 0xFC]].concat();
+        let mut found = vec![];
+        assert!(read(&body, |number, arrived| found.push((number, arrived))));
+        assert_eq!(found.len(), 26);
+        let arrived: Vec<_> = found.iter().filter_map(|one| Some((one.0, one.1?))).collect();
+        assert_eq!(arrived, [(10, 260), (11, 264), (15, 265), (29, 273), (30, 269)]);
+        for cut in 0..body.len() {
+            assert!(!read(&body[..cut], |_, _| panic!("nothing is told of what is malformed")));
+        }
+    }
+
+    #[test]
+    fn any_feedback_is_read_or_refused_in_bounded_time() {
+        let mut draw = Draw::new(6);
+        for _ in 0..20_000 {
+            let mut body = draw.bytes(60);
+            if let (true, Some(high)) = (draw.below(2) == 0, body.get_mut(2)) {
+                *high &= 1;
+            }
+            let mut count = 0;
+            read(&body, |_, _| count += 1);
+            assert!(count <= MOST_STATUSES);
+        }
+        assert!(!read(&[0, 0, 255, 255, 0, 0, 0, 0, 0x3F, 0xFF], |_, _| ()), "sixty thousand statuses");
+        assert!(!read(&[0, 0, 0, 9, 0, 0, 0, 0, 0, 0, 0, 0], |_, _| ()), "runs of none");
+    }
+
+    #[test]
+    fn what_left_is_matched_with_what_is_told() {
+        let mut departures = Departures::default();
+        for number in 0..70_000 {
+            departures.left(f64::from(number) / 1000.0, 1200);
+        }
+        let base = (70_000_u32 - 2) as u16;
+        let head = [base.to_be_bytes(), [0, 4], [0, 0], [1, 0]].concat();
+        assert!(departures.heard(&[&head[..], &[0xD4, 0x00], &[4, 4, 4]].concat()));
+        let told = departures.told();
+        assert_eq!(told.len(), 2, "two have not been sent yet");
+        assert_eq!(told[0], Told { sequence: 69_998, sent: 69.998, size: 1200, arrived: Some(260) });
+        assert!(!departures.heard(&head) && departures.told().is_empty());
+    }
+}
