@@ -24,6 +24,8 @@ pub mod route;
 pub mod rtcp;
 pub mod rtp;
 pub mod source;
+#[cfg(test)]
+mod steady_state;
 pub mod table;
 #[cfg(test)]
 mod tests;
@@ -221,14 +223,16 @@ impl Media {
     /// Forward a track to a peer. Said again, the stream goes on with the new numbers. False when either is gone.
     pub fn route(&mut self, sink: PeerKey, route: Route) -> bool {
         let Some(&track) = self.by_name.get(&route.track) else { return false };
-        let (Some(source), Some(peer)) = (self.tracks.get_mut(track), self.peers.get_mut(sink)) else { return false };
+        let Some(source) = self.tracks.get_mut(track) else { return false };
+        let Some(publisher) = self.peers.get(source.peer).map(|peer| peer.name.clone()) else { return false };
+        let Some(peer) = self.peers.get_mut(sink) else { return false };
         if let Some(known) = self.by_id.get(&route.route) {
             if let Some(known) = self.routes.get_mut(*known) {
                 known.configure(route);
             }
             return true;
         }
-        let (id, ssrc, publisher) = (route.route, route.ssrc, source.expect.peer.clone());
+        let (id, ssrc) = (route.route, route.ssrc);
         let key = self.routes.insert(Forward::new(route, track, sink, publisher));
         self.by_id.insert(id, key);
         source.routes.push(key);

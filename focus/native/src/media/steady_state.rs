@@ -1,35 +1,11 @@
 //! In steady state the packet path allocates nothing: counted by the allocator itself.
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use _native::command::{Codec, Expect, Extensions, Format, Kind, Rid, Route, Tally};
-use _native::media::{Media, PeerKey, Sinks};
-
-struct Counting;
-
-thread_local! {
-    static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
-}
-
-// SAFETY: every call is the system allocator's; counting touches no memory of its own.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        let _ = ALLOCATIONS.try_with(|count| count.set(count.get() + 1));
-        // SAFETY: as the caller promised.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, place: *mut u8, layout: Layout) {
-        // SAFETY: as the caller promised.
-        unsafe { System.dealloc(place, layout) }
-    }
-}
-
-#[global_allocator]
-static COUNTING: Counting = Counting;
+use super::{Media, PeerKey, Sinks};
+use crate::command::{Codec, Expect, Extensions, Format, Kind, Rid, Route, Tally};
+use crate::pump::allocations;
 
 /// Where packets end.
 struct Sink {
@@ -125,8 +101,8 @@ fn a_thousand_packets_to_twenty_routes_allocate_nothing() {
         (sink.packets, tally.rtx_out)
     };
     let before = play(0, 3000);
-    let allocated = ALLOCATIONS.get();
+    let allocated = allocations::so_far();
     let after = play(3000, 1000);
-    assert_eq!(ALLOCATIONS.get() - allocated, 0);
+    assert_eq!(allocations::so_far() - allocated, 0);
     assert!(after.0 - before.0 >= u64::from(ROUTES) * 990 && after.1 > before.1);
 }
