@@ -231,6 +231,13 @@ impl Transport {
         !self.ended && self.ice.is_valid(from)
     }
 
+    /// Whether an authenticated check came from there. DTLS from such an address may be handed in before
+    /// it is valid; it is kept until it is.
+    #[must_use]
+    pub fn is_known(&self, from: SocketAddr) -> bool {
+        !self.ended && (self.ice.is_known(from) || self.ice.is_valid(from))
+    }
+
     /// Whether media may flow.
     #[must_use]
     pub fn is_connected(&self) -> bool {

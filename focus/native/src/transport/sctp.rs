@@ -23,7 +23,7 @@ pub(super) const LONGEST_MESSAGE: usize = 262_144;
 /// Bytes of messages that are not complete yet.
 const WINDOW: u32 = 1 << 20;
 /// Pieces that such messages may be in; a full window of honest ones is 1,000, and each costs sorting.
-const MOST_PIECES: u32 = 8_192;
+const MOST_PIECES: u32 = 4_096;
 /// SCTP streams in use by one peer; a client has one.
 const MOST_STREAMS: usize = 64;
 /// Messages kept for a channel that is not open yet.
@@ -66,7 +66,7 @@ pub(super) struct Sctp {
     channel: Channel,
     queue: VecDeque<String>,
     queued_bytes: usize,
-    /// DATA chunks since nothing was incomplete last.
+    /// DATA chunks taken in and not read yet, with those that came twice since nothing was incomplete last.
     pieces: u32,
     told: Vec<Told>,
 }
@@ -257,6 +257,7 @@ impl Sctp {
             let Some((_, association)) = self.association.as_mut() else { return };
             let Ok(mut stream) = association.stream(id) else { return };
             let Ok(Some(message)) = stream.read_sctp() else { return };
+            self.pieces = self.pieces.saturating_sub(message.chunks.len() as u32);
             match message.ppi {
                 Kind::Dcep => self.establish(id, &message),
                 _ if self.channel != Channel::Open(id) => {}

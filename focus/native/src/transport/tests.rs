@@ -259,6 +259,41 @@ fn new_addresses_are_few() {
     assert!(known <= generation::MOST_REMOTE, "{known}");
 }
 
+/// Security N11: the answerer was opened, and is restarted, with a stranger as candidate.
+#[test]
+fn no_check_goes_to_an_address_that_a_client_merely_names() {
+    let mut wire = Wire::new(21);
+    let opened = |wire: &mut Wire| {
+        assert!(wire.flying.iter().all(|flight| flight.2 != at(STRANGER)));
+        wire.ends.iter().all(|end| end.has(&TransportEvent::Opened))
+    };
+    assert!(wire.until(10.0, opened));
+    let now = wire.now;
+    wire.ends[0].transport.restart(now, credentials("a2"), credentials("c2"), &[at(STRANGER)]);
+    wire.until(40.0, |wire| !opened(wire));
+    assert_eq!(wire.ends[0].lost(), None);
+}
+
+/// Security D1: the client may be heard before the answer to our check; its handshake waits for that.
+#[test]
+fn a_handshake_that_overtakes_the_answer_to_a_check_is_kept() {
+    let (mut wire, mut held) = (Wire::new(22), Vec::new());
+    let kept = |wire: &mut Wire| {
+        let is_answer =
+            |flight: &(Instant, SocketAddr, SocketAddr, Vec<u8>)| flight.2 == at(ANSWERER) && flight.3[..2] == [1, 1];
+        held.extend(wire.flying.extract_if(.., |flight| is_answer(flight)));
+        !wire.ends[0].transport.early.is_empty()
+    };
+    assert!(wire.until(5.0, kept));
+    assert!(wire.ends[0].transport.is_known(at(CALLER)) && !wire.ends[0].transport.is_valid(at(CALLER)));
+    let begun = wire.now;
+    for (_, from, to, datagram) in held {
+        wire.deliver(from, to, &datagram);
+    }
+    wire.connect();
+    assert!(wire.now - begun < seconds(0.4), "nothing had to be sent twice");
+}
+
 /// Security N6: whoever has the greater tie-breaker keeps the role that both claim.
 #[test]
 fn two_callers_agree_on_their_roles() {
