@@ -385,6 +385,24 @@ fn only_a_check_of_the_peers_is_answered() {
     assert_eq!(stun::Message::read(&sent.0[1].1).unwrap().mapped, Some(at(STRANGER)));
 }
 
+#[test]
+fn a_strangers_datagrams_are_dropped_by_name() {
+    let mut wire = Wire::connected(23);
+    let head = [0, 1, 0, 0, 0x21, 0x12, 0xA4, 0x42];
+    for (reason, datagram) in [
+        (Drop::Malformed, vec![0; 20]),
+        (Drop::Malformed, [&head[..], &[0; 11]].concat()),
+        (Drop::Authentication, [&head[..], &[0; 12]].concat()),
+        (Drop::Authentication, [&[22, 254, 253][..], &[0; 40]].concat()),
+        (Drop::Authentication, vec![0x80; 40]),
+        (Drop::TooShort, vec![0x80; 11]),
+        (Drop::Malformed, vec![0x80; 1_501]),
+    ] {
+        let (outcome, sent) = wire.poke(STRANGER, &datagram);
+        assert_eq!((outcome, sent.0.len()), (Err(reason), 0), "{datagram:?}");
+    }
+}
+
 /// Security N9, D1, R1: whoever sends it, and however long it is.
 #[test]
 fn no_bytes_change_a_call() {
