@@ -528,7 +528,7 @@ fn a_layer_that_comes_back_on_a_new_ssrc_waits_for_its_keyframe_and_the_old_one_
     let got = relay.got();
     assert_eq!((steps(&got), relay.dropped(Drop::AwaitingKeyframe)), (vec![1, 1, 1], 1));
     assert_eq!(relay.nacked(&[got[1].sequence], 0.4)[0].payload[2..], got[1].payload);
-    for ssrc in 0x6000..0x6004 {
+    for ssrc in 0x6000..0x6006 {
         relay.publish(&Camera::new(ssrc, "q").frame(true, 1), 0.5);
     }
     assert!(relay.nacked(&[got[0].sequence], 0.6).is_empty(), "not for ever");
