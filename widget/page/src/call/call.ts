@@ -276,6 +276,7 @@ export class Call implements CallControls {
     if (session !== this.session) return;
     this.name(session);
     this.tellStreams();
+    if (this.store.value.problem?.kind === "notAllowed") return this.reconsider();
     const { way } = this;
     if (!way || !["connecting", "live", "reconnecting"].includes(this.store.value.phase)) return;
     const state = session.readState();
@@ -295,6 +296,13 @@ export class Call implements CallControls {
       this.entrySeen = false;
       this.rewrite(true);
     }
+  }
+
+  /** Somebody changed the rules of the room: we may be let in now, or be able to let others in. */
+  private reconsider(): void {
+    const problem = this.entrance?.problem;
+    if (problem) this.store.set({ problem });
+    else this.again();
   }
 
   private async writeEntry(always: boolean): Promise<void> {

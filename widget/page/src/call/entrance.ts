@@ -66,6 +66,12 @@ export class Entrance {
     }
   }
 
+  /** Why we may not join calls here, as room state has it now; undefined when we may. */
+  get problem(): Problem | undefined {
+    const live = liveCall(this.session.readState()) !== undefined;
+    return this.mayWrite(CALL_MEMBER) && (live || this.mayWrite(CALL)) ? undefined : this.refused().problem;
+  }
+
   /** Whether ordinary members may not join calls, though we could let them. */
   get closedToOthers(): boolean {
     const levels = powerLevels(this.session.readState());
@@ -98,20 +104,36 @@ export class Entrance {
   }
 
   private async write(type: string, key: string, content: Content): Promise<void> {
-    const state = this.session.readState();
-    const levels = powerLevels(state);
-    const { userId } = this.session;
-    const creators = this.session.creators();
-    const refused = () => new Stopped({ kind: "notAllowed", mayAllow: mayAllow(levels, userId, creators) });
-    // Known beforehand, it is not tried. A room without power levels has rules of its own: there we try.
-    const known = state.some((event) => event.type === POWER) && !creators.includes(userId);
-    if (known && levelOf(levels, userId) < levelNeeded(levels, type)) throw refused();
+    // Known beforehand, it is not tried.
+    if (!this.mayWrite(type)) throw this.refused();
     try {
       await this.session.sendState(type, key, content);
     } catch (error) {
-      if (error instanceof Refused && error.status === 403) throw refused();
+      if (error instanceof Refused && error.status === 403) throw await this.why();
       throw error;
     }
+  }
+
+  /** Why the homeserver did not take our state, though the rules that we know allow it. */
+  private async why(): Promise<Stopped> {
+    // The focus's hangup may be here before the news that somebody took us out.
+    const membership = await this.session.membershipOf(this.session.userId, true);
+    if (membership === "ban") return new Stopped({ kind: "banned" });
+    return membership === "join" ? this.refused() : new Stopped({ kind: "removed" });
+  }
+
+  /** Whether room state lets us write this type. A room without power levels has rules of its own: there we try. */
+  private mayWrite(type: string): boolean {
+    const state = this.session.readState();
+    const { userId } = this.session;
+    if (!state.some((event) => event.type === POWER) || this.session.creators().includes(userId)) return true;
+    const levels = powerLevels(state);
+    return levelOf(levels, userId) >= levelNeeded(levels, type);
+  }
+
+  private refused(): Stopped {
+    const levels = powerLevels(this.session.readState());
+    return new Stopped({ kind: "notAllowed", mayAllow: mayAllow(levels, this.session.userId, this.session.creators()) });
   }
 
   private without(way: Way): Content {

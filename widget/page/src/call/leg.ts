@@ -18,6 +18,7 @@ import {
 import { sections, withDtx } from "../core/sdp";
 import type { Subscription } from "../core/subscription";
 import type { StreamInfo } from "../core/vocabulary";
+import { carriedCodecs } from "../media/encodings";
 import type { LocalMedia } from "../media/local";
 import type { Content, Session, ToDeviceMessage } from "../matrix/session";
 import { envelope, isFor, reasonOf, type Dial } from "./message";
@@ -90,7 +91,7 @@ export class Leg {
   start(): void {
     this.then(async () => {
       const gathered = this.gathered();
-      await this.pc.setLocalDescription();
+      await this.offer();
       const offer = { type: "offer", sdp: this.pc.localDescription?.sdp ?? "" };
       const invitee = this.dial.focus.userId;
       this.after("answer", ANSWER_TIMEOUT, () => this.end({ kind: "unanswered" }));
@@ -253,10 +254,18 @@ export class Leg {
       this.offerAgain = this.offered || !this.answered || this.pc.signalingState !== "stable";
       if (this.offerAgain) return;
       this.offered = true;
-      await this.pc.setLocalDescription();
+      await this.offer();
       this.sendDescription("offer", !this.restarting);
       this.after("offer", OFFER_TIMEOUT, () => this.end({ kind: "signalling", detail: "offer not answered" }));
     });
+  }
+
+  private async offer(): Promise<void> {
+    for (const line of this.pc.getTransceivers()) {
+      const codecs = carriedCodecs(line.receiver.track.kind === "audio" ? "audio" : "video");
+      if (codecs.length && line.direction !== "stopped") line.setCodecPreferences(codecs);
+    }
+    await this.pc.setLocalDescription();
   }
 
   private sendDescription(type: "offer" | "answer", byChannel: boolean): void {

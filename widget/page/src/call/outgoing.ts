@@ -8,7 +8,7 @@
 import type { OwnStream } from "../core/metadata";
 import { sections } from "../core/sdp";
 import type { TrackInfo } from "../core/vocabulary";
-import { CAMERA, pictureCodecs, SCREEN } from "../media/encodings";
+import { CAMERA, SCREEN } from "../media/encodings";
 import type { LocalMedia, Share } from "../media/local";
 
 interface ShareLines {
@@ -34,7 +34,6 @@ export class Outgoing {
     const streams = [new MediaStream()];
     this.mic = pc.addTransceiver(mic.track ?? "audio", { direction: "sendonly", streams });
     this.camera = pc.addTransceiver(camera.track ?? "video", { direction: "sendonly", streams, sendEncodings: CAMERA });
-    prefer(this.camera);
     if (share) this.shared = this.open(share);
     this.stopWatching = media.store.watch(this.follow);
   }
@@ -96,15 +95,9 @@ export class Outgoing {
   private open(share: Share): ShareLines {
     const streams = [new MediaStream()];
     const video = this.pc.addTransceiver(share.video, { direction: "sendonly", streams, sendEncodings: SCREEN });
-    prefer(video);
     const audio = share.audio && this.pc.addTransceiver(share.audio, { direction: "sendonly", streams });
     return { share, video, audio };
   }
-}
-
-function prefer(transceiver: RTCRtpTransceiver): void {
-  const codecs = pictureCodecs();
-  if (codecs.length) transceiver.setCodecPreferences(codecs);
 }
 
 async function put(transceiver: RTCRtpTransceiver, track: MediaStreamTrack | undefined): Promise<void> {

@@ -197,9 +197,9 @@ class SdkSession implements Session {
     await refusing(() => this.client.invite(this.roomId, userId));
   }
 
-  async membershipOf(userId: string): Promise<string> {
+  async membershipOf(userId: string, fresh = false): Promise<string> {
     const member = this.room().getMember(userId);
-    if (member?.membership) return member.membership;
+    if (member?.membership && !fresh) return member.membership;
     try {
       const content = await this.client.getStateEvent(this.roomId, MEMBER, userId);
       return typeof content.membership === "string" ? content.membership : "leave";

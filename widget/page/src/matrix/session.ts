@@ -43,8 +43,8 @@ export interface Session extends Device {
   readState(): readonly StateEvent[];
   /** Invite a user. Throws `Refused`. */
   invite(userId: string): Promise<void>;
-  /** A user's membership, asked of the homeserver: lazily loaded state may not have it. */
-  membershipOf(userId: string): Promise<string>;
+  /** A user's membership; asked of the homeserver where synced state may not have it, or not yet (`fresh`). */
+  membershipOf(userId: string, fresh?: boolean): Promise<string>;
   /** The display name in this room, or what can be said without one. */
   nameOf(userId: string): string;
   roomName(): string;

@@ -17,10 +17,17 @@ export const SCREEN: RTCRtpEncodingParameters[] = [
   { rid: "q", scaleResolutionDownBy: 3, maxBitrate: 200_000, maxFramerate: 5 },
 ];
 
-/** VP8 and its retransmission format, all that the focus carries; empty when the browser cannot say. */
-export function pictureCodecs(): RTCRtpCodec[] {
-  const codecs = RTCRtpReceiver.getCapabilities("video")?.codecs ?? [];
-  return codecs.some((codec) => codec.mimeType.toLowerCase() === "video/vp8")
-    ? codecs.filter((codec) => ["video/vp8", "video/rtx"].includes(codec.mimeType.toLowerCase()))
-    : [];
+const CARRIED = { audio: ["audio/opus"], video: ["video/vp8", "video/rtx"] } as const;
+
+/**
+ * The codecs of a kind that the focus carries; empty when the browser cannot say.
+ *
+ * A browser repeats every codec that it knows on each line of its offers: in a large call
+ * that alone would make them too long for any focus.
+ */
+export function carriedCodecs(kind: "audio" | "video"): RTCRtpCodec[] {
+  const wanted: readonly string[] = CARRIED[kind];
+  const codecs = RTCRtpReceiver.getCapabilities(kind)?.codecs ?? [];
+  const found = codecs.filter((codec) => wanted.includes(codec.mimeType.toLowerCase()));
+  return found.some((codec) => codec.mimeType.toLowerCase() === wanted[0]) ? found : [];
 }

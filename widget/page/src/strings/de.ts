@@ -134,7 +134,7 @@ export const de: Texts = {
   "problem.again": "Erneut versuchen",
   "problem.notAllowed.title": "In diesem Raum sind Anrufe noch nicht erlaubt",
   "problem.notAllowed.may": "Mitglieder von {room} dürfen nicht an Anrufen teilnehmen. Du bist Admin: ein Klick erlaubt es allen im Raum.",
-  "problem.notAllowed.mayNot": "Mitglieder von {room} dürfen nicht an Anrufen teilnehmen. Bitte einen Admin des Raums, es zu erlauben: es genügt, wenn er diesen Link öffnet.",
+  "problem.notAllowed.mayNot": "Mitglieder von {room} dürfen nicht an Anrufen teilnehmen. Bitte einen Admin des Raums, es zu erlauben: es genügt, wenn er diesen Link öffnet; diese Seite geht dann von selbst weiter.",
   "problem.notAllowed.allow": "Anrufe in diesem Raum erlauben",
   "problem.notAllowed.failed": "Das hat nicht geklappt: {detail}",
   "problem.noRoom.title": "Du kannst diesen Raum nicht betreten",

@@ -136,7 +136,7 @@ export const en = {
   "problem.again": "Try again",
   "problem.notAllowed.title": "Calls are not allowed in this room yet",
   "problem.notAllowed.may": "Members of {room} may not join calls. You are an admin: one click allows it for everybody in the room.",
-  "problem.notAllowed.mayNot": "Members of {room} may not join calls. Ask an admin of the room to allow it: opening this link as an admin is enough.",
+  "problem.notAllowed.mayNot": "Members of {room} may not join calls. Ask an admin of the room to allow it: opening this link as an admin is enough, and this page goes on by itself.",
   "problem.notAllowed.allow": "Allow calls in this room",
   "problem.notAllowed.failed": "That did not work: {detail}",
   "problem.noRoom.title": "You cannot enter this room",
