@@ -1,0 +1,203 @@
+"""What must be equal between what two tables did upon the same scenario, and which differences were chosen.
+
+RTP is compared as a receiver reads it, RTCP by its effect, events in order (levels by their
+newest value), drops by reason. How bytes are laid out (the order of header extensions,
+padding, how feedback is cut into packets) is an engine's own affair.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from actions import Connect, Control, Media, Miss, Sent, Step, Submit, Tick, Timed, Totals
+from focus.commands import Estimate, Event, Expect, Extensions, Levels, Rates, Route
+from focus.vocabulary import PeerId
+from media_bytes import Rtp, read
+from told import Told, tell
+
+
+class Chosen(StrEnum):
+    """Differences that the other engine's README explains as improvements."""
+
+    TRANSPORT_NUMBERS = "transport_numbers"
+    "Packets out carry transport-wide numbers where the sink negotiated them, without a gap for each peer."
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One thing that the two sides did not do alike."""
+
+    seed: int
+    step: int
+    now: float
+    action: str
+    what: str
+    law: str
+    other: str
+
+    def __str__(self) -> str:
+        head = f"seed {self.seed}, step {self.step} at {self.now:.3f} s, {self.action}: {self.what}"
+        return f"{head}\n    law   {self.law}\n    other {self.other}"
+
+
+@dataclass(slots=True)
+class Verdict:
+    """What a comparison found."""
+
+    differences: list[Difference] = field(default_factory=list)
+    chosen: Counter[Chosen] = field(default_factory=Counter)
+
+
+MOST = 20
+"Differences listed of one scenario: what follows the first is mostly its consequence."
+
+
+class Comparison:
+    """Two tables' steps, side by side."""
+
+    def __init__(self, seed: int) -> None:
+        self.verdict = Verdict()
+        self._seed = seed
+        self._ids: dict[tuple[PeerId, int], Extensions] = {}
+        "Extension ids by sink and SSRC."
+        self._numbers: dict[PeerId, int] = {}
+        "The newest transport-wide number of each sink."
+        self._at: tuple[int, float, str] = (0, 0.0, "")
+
+    def run(self, actions: Sequence[Timed], law: Sequence[Step], other: Sequence[Step]) -> Verdict:
+        """Compare step by step."""
+        for step, ((now, action), one, two) in enumerate(zip(actions, law, other, strict=True)):
+            self._at = step, now, describe(action)
+            if isinstance(action, Submit) and isinstance(action.command, Route):
+                route = action.command
+                for ssrc in (route.ssrc, route.rtx_ssrc):
+                    if ssrc is not None:
+                        self._ids[route.peer, ssrc] = route.extensions
+            if one.sent != two.sent:
+                self._sent(one.sent, two.sent)
+            if one.events != two.events:
+                self._events(one.events, two.events, isinstance(action, Tick))
+            if one.totals != two.totals:
+                self._totals(one.totals or {}, two.totals or {})
+            if len(self.verdict.differences) >= MOST:
+                break
+        return self.verdict
+
+    def _differ(self, what: str, law: object, other: object) -> None:
+        step, now, action = self._at
+        self.verdict.differences.append(Difference(self._seed, step, now, action, what, short(law), short(other)))
+
+    def _sent(self, law: list[Sent], other: list[Sent]) -> None:
+        here, there = streams(law), streams(other)
+        for key in sorted(here.keys() | there.keys()):
+            one, two = here.get(key, []), there.get(key, [])
+            if len(one) != len(two):
+                numbers = [[packet.sequence for packet in packets] for packets in (one, two)]
+                self._differ(f"packets to {key[0]} on {key[1]:#x}", *numbers)
+            for a, b in zip(one, two, strict=False):
+                self._packet(key, a, b)
+        told, heard = tell(law), tell(other)
+        for peer in sorted(told.keys() | heard.keys()):
+            self._reports(peer, told.get(peer, Told()), heard.get(peer, Told()))
+
+    def _packet(self, key: tuple[PeerId, int], law: Rtp, other: Rtp) -> None:
+        ids = self._ids.get(key, Extensions())
+        number = other.extensions.get(ids.transport_cc) if ids.transport_cc else None
+        if number is not None and ids.transport_cc not in law.extensions:
+            newest, value = self._numbers.get(key[0]), int.from_bytes(number, "big")
+            self._numbers[key[0]] = value
+            if len(number) != 2 or newest is not None and value != newest + 1 & 0xFFFF:
+                self._differ(f"transport-wide number to {key[0]}", newest, value)
+            del other.extensions[ids.transport_cc]
+            self.verdict.chosen[Chosen.TRANSPORT_NUMBERS] += 1
+        for name in Rtp.__slots__:
+            a, b = getattr(law, name), getattr(other, name)
+            if a != b:
+                self._differ(f"{name} of {law.sequence} to {key[0]} on {key[1]:#x}", a, b)
+
+    def _reports(self, peer: PeerId, law: Told, other: Told) -> None:
+        for name in Told.__slots__:
+            a, b = getattr(law, name), getattr(other, name)
+            if a != b and not (name == "rounded" and near(a, b)):
+                self._differ(f"{name} told to {peer}", a, b)
+
+    def _events(self, law: list[Event], other: list[Event], ticked: bool) -> None:
+        (edges, levels), (edges_too, levels_too) = parted(law), parted(other)
+        if ticked:
+            # Whose timer goes first is nobody's business.
+            edges, edges_too = sorted(edges, key=repr), sorted(edges_too, key=repr)
+        if edges != edges_too:
+            self._differ("events", edges, edges_too)
+        if levels != levels_too:
+            self._differ("levels", levels, levels_too)
+
+    def _totals(self, law: Totals, other: Totals) -> None:
+        for name in sorted(law.keys() | other.keys()):
+            if law.get(name, 0) != other.get(name, 0):
+                self._differ(f"count of {name}", law.get(name, 0), other.get(name, 0))
+
+
+def compare(seed: int, actions: Sequence[Timed], law: Sequence[Step], other: Sequence[Step]) -> Verdict:
+    """Compare what two tables did upon the same actions; `law` is the reference engine's."""
+    return Comparison(seed).run(actions, law, other)
+
+
+def streams(sent: list[Sent]) -> dict[tuple[PeerId, int], list[Rtp]]:
+    """RTP by receiver and SSRC, in order."""
+    found: dict[tuple[PeerId, int], list[Rtp]] = {}
+    for peer, kind, data in sent:
+        if kind == "rtp":
+            packet = read(data)
+            found.setdefault((peer, packet.ssrc), []).append(packet)
+    return found
+
+
+def parted(events: list[Event]) -> tuple[list[Event], dict[tuple[str, str], Event]]:
+    """Edges in order, and levels by what they are about."""
+    edges: list[Event] = []
+    levels: dict[tuple[str, str], Event] = {}
+    for event in events:
+        match event:
+            case Estimate():
+                levels["estimate", event.peer] = event
+            case Levels():
+                levels["levels", event.track] = event
+            case Rates():
+                levels["rates", event.track] = Rates(event.track, tuple(sorted(event.bps)))
+            case _:
+                edges.append(event)
+    return edges, levels
+
+
+def near(law: dict[str, int], other: dict[str, int]) -> bool:
+    """Whether the same is said, numbers up to one unit."""
+    return law.keys() == other.keys() and all(abs(law[key] - other[key]) <= 1 for key in law)
+
+
+def describe(action: object) -> str:
+    """An action in a few words."""
+    match action:
+        case Submit(command):
+            match command:
+                case Route() | Expect():
+                    return f"{type(command).__name__} {command.track}"
+                case _:
+                    return repr(command)[:90]
+        case Media(peer, packet):
+            return f"RTP from {peer}, {len(packet)} bytes {packet[:24].hex()}"
+        case Control(peer, compound):
+            return f"RTCP from {peer}, {len(compound)} bytes {compound[:24].hex()}"
+        case Connect() | Miss() | Tick():
+            return repr(action)[:90]
+    return repr(action)[:90]
+
+
+def short(value: object) -> str:
+    """A value on one line."""
+    if isinstance(value, bytes):
+        return f"{len(value)} bytes {value[:40].hex()}"
+    text = repr(value)
+    return text if len(text) <= 300 else text[:300] + " ..."

@@ -1,0 +1,120 @@
+"""Both engines, fed the same packets, commands and losses, do the same; and a difference would be seen."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+import pytest
+
+from actions import Action, Connect, Control, Media, Miss, Step, Submit, Tick, Timed
+from focus.commands import Drop, Levels
+from focus.reference import feedback, rewriter, route, rtcp, session, source, vp8
+from focus.reference.rewriter import Numbers, Rewriter
+from focus.reference.rtp import Packet
+from media_bytes import Rtp, read, read_vp8
+from oracle import judge, law
+from reference_table import ReferenceTable
+from scenario import scenario
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+
+QUICK = range(200)
+"Seeds of a test run; `make soak` and the acceptance table run ten thousand."
+kept = cache(law)
+
+
+def test_one_seed_is_one_scenario() -> None:
+    assert all(scenario(seed) == scenario(seed) for seed in range(5))
+    assert scenario(1) != scenario(2)
+
+
+def test_the_reference_engine_has_no_chance_of_its_own() -> None:
+    for seed in range(20):
+        assert not judge(seed, *kept(seed), ReferenceTable).differences
+
+
+def test_scenarios_reach_every_drop_of_the_packet_path_and_every_event() -> None:
+    reached: set[str] = set()
+    kinds: set[type[Action]] = set()
+    for seed in QUICK:
+        actions, steps = kept(seed)
+        kinds |= {type(action) for _, action in scenario(seed).actions}
+        reached |= {type(event).__name__ for step in steps for event in step.events}
+        reached |= (steps[-1].totals or {}).keys()
+    transports = {"not_demuxed", "too_short", "authentication"}
+    packets = {str(reason) for reason in Drop if not reason.startswith("message")} - transports
+    assert packets <= reached, packets - reached
+    assert {"Appeared", "Vanished", "Switched", "Estimate", "Rates", "Levels"} <= reached
+    assert {"rtx_out", "keyframe_requests"} <= reached
+    assert kinds == {Submit, Connect, Media, Control, Miss, Tick}
+
+
+def test_every_counter_wraps_on_its_way_out() -> None:
+    wrapped: Counter[str] = Counter()
+    for seed in QUICK:
+        newest: dict[int, tuple[Rtp, int]] = {}
+        for _, kind, data in (sent for step in kept(seed)[1] for sent in step.sent):
+            if kind != "rtp":
+                continue
+            packet = read(data)
+            picture = read_vp8(packet.payload).picture or 0 if packet.pt == 120 and packet.payload else 0
+            before, picture_before = newest.get(packet.ssrc, (packet, picture))
+            wrapped["sequence"] += before.sequence - packet.sequence > 1 << 15
+            wrapped["timestamp"] += before.timestamp - packet.timestamp > 1 << 31
+            wrapped["picture"] += picture_before - picture > 1 << 14
+            newest[packet.ssrc] = packet, picture
+    assert min(wrapped.values()) > 0, wrapped
+
+
+def late(self: Rewriter, packet: Packet) -> Numbers | None:
+    """A rewriter that is off by one, but only after a wrap."""
+    numbers = original_map(self, packet)
+    if numbers is None or self.last < 1 << 16 and numbers.picture < 1 << 14:
+        return numbers
+    return Numbers(numbers.sequence, numbers.timestamp, numbers.picture + 1, numbers.tl0)
+
+
+original_map = Rewriter.map
+BROKEN: tuple[tuple[Any, str, Any], ...] = (
+    (Rewriter, "map", late),
+    (Rewriter, "skip", lambda self, index: None),
+    (rewriter, "RESTARTED", 499),
+    (route, "RESEND_TIMES", 2),
+    (route, "RESEND_AFTER", 0.12),
+    (route, "LEAST_RTX", 8100),
+    (source, "KEYFRAME_EVERY", 0.52),
+    (session, "SILENT", 1.9),
+    (source, "CACHED", 128),
+    (source, "COPIED", source.COPIED[1:]),
+    (source, "MOST_MISSING", 100),
+    (feedback, "NACK_AGAIN", 0.12),
+    (feedback, "NACK_TIMES", 9),
+    (feedback, "MOST_MISSING", 499),
+    (rtcp, "MOST_NACKS", 255),
+    (session, "MOST_SSRCS", 31),
+    (session, "MOST_PACKETS", 2999),
+    (vp8, "rewrite", lambda payload, descriptor, picture, tl0: payload),
+)
+
+
+@pytest.mark.parametrize(("where", "name", "value"), BROKEN, ids=lambda value: getattr(value, "__name__", str(value)))
+def test_a_broken_twin_is_found(where: Any, name: str, value: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    recorded: Callable[[int], tuple[list[Timed], list[Step]]] = kept
+    scenarios = [(seed, *recorded(seed)) for seed in QUICK]
+    monkeypatch.setattr(where, name, value)
+    assert any(judge(*one, ReferenceTable).differences for one in scenarios)
+
+
+def test_a_level_and_an_edge_that_differ_are_found() -> None:
+    class Louder(ReferenceTable):
+        def drain(self) -> list[Any]:
+            return [
+                Levels(event.track, event.loudness + 1) if isinstance(event, Levels) else event
+                for event in super().drain()
+            ]
+
+    found = [str(one) for seed in QUICK for one in judge(seed, *kept(seed), Louder).differences]
+    assert found and all("levels" in one for one in found)
