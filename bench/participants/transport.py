@@ -28,6 +28,9 @@ from aiortc.rtp import is_rtcp
 
 from bench.participants.sdp import Remote
 
+RECEIVE_BUFFER = 1 << 20
+"Bytes."
+
 
 class Unconnected(Exception):
     """ICE or DTLS did not come up. The text says which."""
@@ -69,6 +72,10 @@ class Transport:
         connection._local_candidates_start = True
         connection._local_candidates += await connection.get_component_candidates(1, [facing(towards)])
         connection._local_candidates_end = True
+        for protocol in connection._protocols:
+            # Frames come in bursts from everybody at once, and all participants share one thread.
+            own: socket.socket = protocol.transport.get_extra_info("socket")
+            own.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
         return [candidate.to_sdp() for candidate in connection.local_candidates]
 
     async def connect(self, remote: Remote) -> None:
