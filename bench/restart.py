@@ -54,6 +54,11 @@ class View:
         self.page = page
         self.frames: dict[int, int] = {}
 
+    async def dials(self) -> int:
+        """How many connections the page has made so far."""
+        made: int = await self.page.page.evaluate("window.__connections.length")
+        return made
+
     async def moving(self) -> int:
         """How many received pictures have gained a frame since the last look."""
         rows = await self.page.inbound("video")
@@ -64,6 +69,7 @@ class View:
 
 async def back(stand: Stage, crowd: Crowd, view: View | None, calls: dict[str, int]) -> dict[str, float]:
     """Kill the focus and return when each person was back, in seconds; who is missing is lost."""
+    dials = await view.dials() if view is not None else 0
     os.kill(stand.pid("focus"), signal.SIGKILL)
     killed = time.monotonic()
     people = len(crowd.participants)
@@ -76,8 +82,8 @@ async def back(stand: Stage, crowd: Crowd, view: View | None, calls: dict[str, i
             # Only a call that was dialled after the kill counts: the old one's pictures are fresh for a while.
             if name not in times and len(participant.calls) > calls[name] and name in seated(crowd, others):
                 times[name] = time.monotonic() - killed
-        # A page that shows fewer than everybody may still show the old call's last frames.
-        if view is not None and PAGE not in times and time.monotonic() - killed > 1 and await view.moving() >= people:
+        # The same for the page: only pictures of a new connection count.
+        if view is not None and PAGE not in times and await view.dials() > dials and await view.moving() >= people:
             times[PAGE] = time.monotonic() - killed
     return times
 

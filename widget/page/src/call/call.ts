@@ -66,6 +66,7 @@ export class Call implements CallControls {
   private entrySeen = false;
   private focusComes = true;
   private closing: Promise<void> | undefined;
+  private liveSince: number | undefined;
   private wake: () => void = () => undefined;
   private readonly ends: (() => void)[] = [];
 
@@ -195,10 +196,10 @@ export class Call implements CallControls {
   private async dialling(): Promise<never> {
     for (let attempt = 0; ; attempt++) {
       this.store.set({ phase: this.store.value.phase === "reconnecting" ? "reconnecting" : "connecting" });
-      const begun = performance.now();
+      this.liveSince = undefined;
       const ending = await this.dial();
       const wasLive = this.store.value.phase === "live";
-      if (wasLive && performance.now() - begun > SETTLED) attempt = 0;
+      if (this.liveSince !== undefined && performance.now() - this.liveSince > SETTLED) attempt = 0;
       this.roster.setTracks(new Map());
       this.tellStreams();
       const next = verdict(ending, attempt, Math.random());
@@ -229,6 +230,7 @@ export class Call implements CallControls {
           this.tellStreams();
         },
         live: () => {
+          this.liveSince = performance.now();
           this.store.set({ phase: "live", delay: undefined });
           this.subscriber.tell();
         },

@@ -41,8 +41,8 @@ export function verdict(ending: Ending, attempt: number, chance: number): Verdic
   return { again: true, wait: Math.round(wait * (0.75 + chance / 2)) };
 }
 
-/** Milliseconds that a leg must hold before the count of failures starts anew. */
-export const SETTLED = 10_000;
+/** Milliseconds that a leg must be live before the count of failures starts anew. */
+export const SETTLED = 2_000;
 
 /** Milliseconds without an answer to an invite. */
 export const ANSWER_TIMEOUT = 10_000;
