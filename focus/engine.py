@@ -6,11 +6,18 @@ that outlives a packet. `tests/contract/` is the suite that every engine must pa
 
 from __future__ import annotations
 
+import logging
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from focus.commands import Command, Counters, Event
+
+log = logging.getLogger(__name__)
+
+AUTO_TAKES_NATIVE = False
+"Whether \"auto\" means the native engine where it is built. It must pass `tests/contract/` first."
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +31,8 @@ class Settings:
     port_low: int = 0
     "First UDP port of the range, 0 for any."
     port_high: int = 0
+    coalesce: float = 0.0
+    "Milliseconds that packets may wait for others to leave with, at most 5. The native engine's affair."
 
 
 class Engine(Protocol):
@@ -47,3 +56,29 @@ class Engine(Protocol):
 
     async def close(self) -> None:
         """End every peer and free every socket."""
+
+
+def choose(name: str, settings: Settings) -> Engine:
+    """Make the engine of that name: `native`, `python`, or `auto` for the fastest that is there.
+
+    Must be called inside a running event loop. Raises `focus.native.Unavailable` for `native`
+    where it is not built, and `OSError` when an address cannot be bound.
+    """
+    # Each engine is loaded only where it runs: aiortc takes most of a second.
+    from focus.native import NativeEngine, Unavailable
+
+    why = ""
+    if name == "native" or (name == "auto" and AUTO_TAKES_NATIVE):
+        try:
+            engine = NativeEngine(settings)
+        except Unavailable as error:
+            if name == "native":
+                raise
+            why = str(error)
+        else:
+            log.info("the native engine carries media")
+            return engine
+    from focus.reference.engine import ReferenceEngine
+
+    log.info("the reference engine carries media%s", f": {why}" if why else "")
+    return ReferenceEngine(settings, time.monotonic)

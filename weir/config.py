@@ -34,8 +34,11 @@ from weir.keys import (
     maybe,
     near,
     read_section,
+    real,
     rules,
 )
+
+ENGINES = ("auto", "native", "python")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,15 +58,16 @@ class Matrix:
 class Media:
     """Where media arrives, and the engine that carries it."""
 
-    engine: str = key(choice("auto", "reference"), "auto")
+    engine: str = key(choice(*ENGINES), "auto")
     addresses: tuple[str, ...] = key(ADDRESSES, ())
     announce: tuple[str, ...] = key(ADDRESSES, ())
     port_low: int = key(PORT, 0)
     port_high: int = key(PORT, 0)
+    coalesce: float = key(real(0.0, 5.0, "milliseconds"), 0.0)
 
     def settings(self) -> Settings:
         """The engine's view of this section."""
-        return Settings(self.addresses, self.announce, self.port_low, self.port_high)
+        return Settings(self.addresses, self.announce, self.port_low, self.port_high, self.coalesce)
 
 
 @dataclass(frozen=True, slots=True)

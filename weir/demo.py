@@ -51,6 +51,8 @@ class Options:
     port: int = 8900
     "Of the page; 0 for any free one."
     page: bool = True
+    engine: str = "auto"
+    "As in [media]."
     federation: int | None = None
     "Port on which the homeserver meets others of this machine; without, it knows none."
     ready_file: Path | None = None
@@ -91,7 +93,7 @@ class Demo:
     async def _start_focus(self) -> None:
         self.http, self.metrics = free_port(HOST), free_port(HOST)
         sections: dict[str, dict[str, Any]] = {
-            "media": {"addresses": [HOST]},
+            "media": {"addresses": [HOST], "engine": self.options.engine},
             "http": {"port": self.http},
             "metrics": {"port": self.metrics},
         }

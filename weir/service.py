@@ -17,13 +17,15 @@ from typing import Any
 
 from aiohttp import web
 
+from focus.engine import Engine, choose
 from focus.names import RandomNames
-from focus.reference.engine import ReferenceEngine
+from focus.native import Unavailable
 from focus.switchboard import Switchboard
 from signalling.account import LinkFailed, MatrixLink
 from signalling.agent import Agent
 from weir import health
-from weir.config import Config
+from weir.config import Config, Media
+from weir.keys import ConfigError
 from weir.listening import listening
 from weir.metrics import Figures, Page
 from weir.notify import notify, watchdog_period
@@ -41,7 +43,7 @@ class Focus:
 
     def __init__(self, config: Config, token: str) -> None:
         self.config = config
-        self.engine = ReferenceEngine(config.media.settings(), time.monotonic)
+        self.engine = engine(config.media)
         names = RandomNames()
         self.switchboard = Switchboard(self.engine, None, config.limits, names, time.monotonic)
         matrix = config.matrix
@@ -87,6 +89,16 @@ class Focus:
     def health(self) -> health.State:
         """What readiness is judged by."""
         return health.State(self.sync_age(), self.pulse.worst(), self.stopping)
+
+
+def engine(media: Media) -> Engine:
+    """The engine that the configuration names. Raises `ConfigError`."""
+    try:
+        return choose(media.engine, media.settings())
+    except Unavailable as error:
+        raise ConfigError((f"media.engine: {error}.",)) from None
+    except OSError as error:
+        raise ConfigError((f"media.addresses: {error.strerror or error}.",)) from None
 
 
 async def serve(config: Config, token: str) -> int:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from signalling.matrix import MatrixError
 from weir.commands.demo import tell
+from weir.config import ENGINES
 from weir.demo import Demo, DemoFailed, Options
 from weir.homeserver import HomeserverFailed
 
@@ -17,12 +18,13 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     parser.add_argument("--people", type=int, default=10, help="synthetic participants (default: 10)")
     parser.add_argument("--port", type=int, default=0, help="of the page; 0 for any free one (default: 0)")
+    parser.add_argument("--engine", choices=ENGINES, default="auto", help="that carries the media (default: auto)")
     parser.add_argument("--data", type=Path, default=Path(".weir/check"), help="where all is kept")
 
 
 def run(args: argparse.Namespace) -> int:
     """Exit with 0 only when everybody gets everybody."""
-    return asyncio.run(judge(Options(args.data.absolute(), args.people, args.port)))
+    return asyncio.run(judge(Options(args.data.absolute(), args.people, args.port, engine=args.engine)))
 
 
 async def judge(options: Options) -> int:

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 from signalling.matrix import MatrixError
+from weir.config import ENGINES
 from weir.demo import Demo, DemoFailed, Options
 from weir.homeserver import HomeserverFailed
 
@@ -17,6 +18,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     parser.add_argument("--people", type=int, default=10, help="synthetic participants (default: 10)")
     parser.add_argument("--port", type=int, default=8900, help="of the page; 0 for any free one (default: 8900)")
+    parser.add_argument("--engine", choices=ENGINES, default="auto", help="that carries the media (default: auto)")
     parser.add_argument("--no-page", action="store_true", help="serve no page")
     parser.add_argument("--data", type=Path, default=Path(".weir/demo"), help="where all is kept (default: .weir/demo)")
     parser.add_argument("--ready-file", type=Path, help="write what runs where into this file (JSON)")
@@ -25,7 +27,12 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Run the demo until SIGINT or SIGTERM, or until a part of it breaks."""
     options = Options(
-        data=args.data.absolute(), people=args.people, port=args.port, page=not args.no_page, ready_file=args.ready_file
+        data=args.data.absolute(),
+        people=args.people,
+        port=args.port,
+        page=not args.no_page,
+        engine=args.engine,
+        ready_file=args.ready_file,
     )
     return asyncio.run(live(options))
 
