@@ -13,23 +13,36 @@ PAGE := widget/page
 APT := DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=300
 CHROMIUM := /usr/bin/chromium
 
+CRATE := focus/native
+NATIVE := $(CRATE)/_native.abi3.so
+# Folders too, so that a file that went away is noticed.
+NATIVE_SOURCES := $(shell find $(CRATE)/src) $(CRATE)/Cargo.toml $(CRATE)/Cargo.lock $(CRATE)/build.rs
+TARGET := $(or $(CARGO_TARGET_DIR),$(CRATE)/target)
+OF_CRATE := --locked --manifest-path $(CRATE)/Cargo.toml --target-dir $(TARGET)
+RUST := $(shell sed -n 's/^rust-version = "\(.*\)"/\1/p' $(CRATE)/Cargo.toml)
+# Whether there is a Rust that can build the native engine; without, the reference engine carries media.
+HAS_RUST := $(shell cargo --version 2>/dev/null | awk -v want=$(RUST) \
+	'{ split($$2, has, "."); split(want, least, "."); if (has[1] * 1000 + has[2] >= least[1] * 1000 + least[2]) print "yes" }')
+HAS_RUST_LINT := $(and $(HAS_RUST),$(shell command -v cargo-clippy),$(shell command -v cargo-fmt))
+
 VENV_READY := $(VENV)/.ready
 PAGE_SOURCES := $(shell find $(PAGE) -type f -not -path '*/node_modules/*' -not -path '*/dist/*' 2>/dev/null)
 MODULES_READY := $(PAGE)/node_modules/.ready
 PAGE_READY := $(PAGE)/dist/index.html
 LOCUST_READY := .venv-locust/.ready
 
-.PHONY: help setup demo test accept soak bench screenshots lint fmt clean
+.PHONY: help setup demo test accept soak bench screenshots wheel lint fmt clean no-rust
 help:  ## List the verbs
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
 
-setup: $(VENV_READY) $(PAGE_READY)  ## Install everything that running Weir needs: Python packages, the page
+setup: $(VENV_READY) $(PAGE_READY) $(if $(HAS_RUST),$(NATIVE),no-rust)  ## Install everything that running Weir needs: Python packages, the page, the native engine
 	@echo "Ready. Next: make demo"
 
-demo: setup $(if $(CHECK),$(CHROMIUM))  ## A real 12-person call on this machine (PORT=8900 PEOPLE=10; CHECK=1: headless, with a verdict)
-	$(PY) -m weir $(if $(CHECK),check,demo) $(if $(PORT),--port $(PORT)) $(if $(PEOPLE),--people $(PEOPLE))
+demo: setup $(if $(CHECK),$(CHROMIUM))  ## A real 12-person call on this machine (PORT=8900 PEOPLE=10 ENGINE=python; CHECK=1: headless, with a verdict)
+	$(PY) -m weir $(if $(CHECK),check,demo) $(if $(PORT),--port $(PORT)) $(if $(PEOPLE),--people $(PEOPLE)) $(if $(ENGINE),--engine $(ENGINE))
 
-test: setup $(CHROMIUM)  ## Every test but the long ones: Python, real browsers, a real homeserver, the page's own
+test: setup $(CHROMIUM)  ## Every test but the long ones: Python, Rust, real browsers, a real homeserver, the page's own
+	$(if $(HAS_RUST),cargo test --release --quiet $(OF_CRATE))
 	$(PY) -m pytest -m "not soak" $(ARGS)
 	npm --prefix $(PAGE) test
 
@@ -46,16 +59,24 @@ bench: setup $(CHROMIUM) $(LOCUST_READY)  ## One measurement, its figures as JSO
 screenshots: setup $(CHROMIUM)  ## Pictures of the page in every state and shape, into .weir/screenshots
 	$(PY) -m bench.screenshots
 
-lint: $(VENV_READY) $(MODULES_READY)  ## ruff, mypy --strict, and the page's type check
+wheel: $(VENV_READY) $(PAGE_READY)  ## One package with everything in it, into out/; it installs without Rust and Node
+	@$(if $(HAS_RUST),:,echo "The native engine needs Rust $(RUST) or newer to be built"; exit 1)
+	$(VENV)/bin/maturin build --release --locked --out out
+
+lint: $(VENV_READY) $(MODULES_READY) $(if $(HAS_RUST),$(NATIVE))  ## ruff, mypy --strict, clippy, and the page's type check
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/mypy
+	$(if $(HAS_RUST),$(PY) -m mypy.stubtest --mypy-config-file pyproject.toml focus.native._native)
+	$(if $(HAS_RUST_LINT),cargo fmt --manifest-path $(CRATE)/Cargo.toml --check)
+	$(if $(HAS_RUST_LINT),cargo clippy --release --quiet --all-targets --features python $(OF_CRATE) -- -D warnings)
 	npm --prefix $(PAGE) run lint
 
-fmt: $(VENV_READY)  ## Sort imports and mend what ruff can mend
+fmt: $(VENV_READY)  ## Sort imports, mend what ruff can mend, format Rust
 	$(VENV)/bin/ruff check --fix .
+	$(if $(HAS_RUST_LINT),cargo fmt --manifest-path $(CRATE)/Cargo.toml)
 
 clean:  ## Remove everything that the other verbs made
-	rm -rf $(VENV) .venv-locust .weir $(PAGE)/node_modules $(PAGE)/dist .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info
+	rm -rf $(VENV) .venv-locust .weir $(PAGE)/node_modules $(PAGE)/dist .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info out $(CRATE)/target $(NATIVE)
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # What the verbs stand on.
@@ -68,6 +89,15 @@ $(VENV_READY): requirements/dev.txt pyproject.toml
 	$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
 	$(PY) -m pip install --quiet --disable-pip-version-check --no-deps --editable .
 	@touch $@
+
+$(NATIVE): $(NATIVE_SOURCES)
+	@echo "Building the native engine (a few minutes the first time) ..."
+	cargo build --release --quiet --features python $(OF_CRATE)
+	cp $(TARGET)/release/lib_native.so $@.new
+	mv $@.new $@
+
+no-rust:
+	@echo "No Rust $(RUST) or newer (cargo) here: the reference engine, in Python, carries media, for about a dozen people."
 
 $(MODULES_READY): $(PAGE)/package-lock.json
 	@command -v npm >/dev/null || { echo "Weir's page needs Node 20 or newer with npm to be built"; exit 1; }
