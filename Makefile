@@ -68,7 +68,8 @@ lint: $(VENV_READY) $(MODULES_READY) $(if $(HAS_RUST),$(NATIVE))  ## ruff, mypy 
 	$(VENV)/bin/mypy
 	$(if $(HAS_RUST),$(PY) -m mypy.stubtest --mypy-config-file pyproject.toml focus.native._native)
 	$(if $(HAS_RUST_LINT),cargo fmt --manifest-path $(CRATE)/Cargo.toml --check)
-	$(if $(HAS_RUST_LINT),cargo clippy --release --quiet --all-targets --features python $(OF_CRATE) -- -D warnings)
+	$(if $(HAS_RUST_LINT),cargo clippy --release --quiet --all-targets $(OF_CRATE) -- -D warnings)
+	$(if $(HAS_RUST_LINT),cargo clippy --release --quiet --features python $(OF_CRATE) -- -D warnings)
 	npm --prefix $(PAGE) run lint
 
 fmt: $(VENV_READY)  ## Sort imports, mend what ruff can mend, format Rust

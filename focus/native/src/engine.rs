@@ -10,104 +10,15 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::command::{Command, Credentials, Drop, Event, Loss, Name, Open, Role, Tally};
-use crate::media::{Media, PeerKey, Sinks};
+use crate::media::{Media, PeerKey};
 use crate::outbox::Outbox;
-use crate::transport::{Chance, Identity, Out, TAIL, Transport, TransportEvent, stun};
+use crate::transport::{Chance, Identity, Transport, TransportEvent, stun};
+use crate::wires::{Lane, Peer, Wires};
 
 /// Between two looks at what is missing; all other timers are multiples.
 pub const TICK: Duration = Duration::from_millis(20);
-/// Payloads from this size on are brought to a multiple of `STEP` by RTP padding, so that the packets of one frame,
-/// which encoders split into sizes one byte apart, form one train: 0.6 % of the bytes on average.
-const EVENED: usize = 600;
-const STEP: usize = 16;
-
-struct Peer {
-    name: Name,
-    transport: Transport,
-    connected: bool,
-    /// User fragments under which checks find it: a restart adds one.
-    ufrags: Vec<String>,
-    /// Addresses that authenticated checks came from.
-    addresses: Vec<SocketAddr>,
-}
-
-/// Peers and what waits to be sent to them: where the media path ends.
-struct Wires {
-    peers: Vec<Option<Peer>>,
-    outbox: Outbox,
-}
-
-impl Wires {
-    fn peer(&mut self, key: PeerKey) -> Option<&mut Peer> {
-        self.peers.get_mut(key as usize)?.as_mut()
-    }
-}
-
-/// A peer's lane, as its transport writes into it.
-struct Lane<'a> {
-    outbox: &'a mut Outbox,
-    peer: PeerKey,
-}
-
-impl Out for Lane<'_> {
-    fn send(&mut self, to: SocketAddr, datagram: &[u8]) {
-        self.outbox.push(self.peer, to, datagram);
-    }
-}
-
-impl Sinks for Wires {
-    fn connected(&self, peer: PeerKey) -> bool {
-        matches!(self.peers.get(peer as usize), Some(Some(found)) if found.connected)
-    }
-
-    fn rtp(
-        &mut self,
-        peer: PeerKey,
-        index: u64,
-        room: usize,
-        write: &mut dyn FnMut(&mut [u8]) -> usize,
-    ) -> Option<usize> {
-        let found = self.peers.get_mut(peer as usize)?.as_mut()?;
-        let to = found.transport.path()?;
-        let lane = self.outbox.lane(peer);
-        let buffer = lane.reserve(room + STEP + TAIL)?;
-        let length = write(buffer.get_mut(..room)?);
-        let length = even(buffer, length);
-        let sealed = found.transport.seal_rtp(buffer, length, index).ok()?;
-        lane.commit(to, sealed);
-        Some(sealed)
-    }
-
-    fn rtcp(&mut self, peer: PeerKey, compound: &[u8]) {
-        let Some(Some(found)) = self.peers.get_mut(peer as usize) else { return };
-        let Some(to) = found.transport.path() else { return };
-        let lane = self.outbox.lane(peer);
-        let Some(buffer) = lane.reserve(compound.len() + TAIL) else { return };
-        let Some(head) = buffer.get_mut(..compound.len()) else { return };
-        head.copy_from_slice(compound);
-        if let Ok(sealed) = found.transport.seal_rtcp(buffer, compound.len()) {
-            lane.commit(to, sealed);
-        }
-    }
-}
-
-/// Pad a large packet to a multiple of `STEP` (RFC 3550 §5.1); returns its new length.
-fn even(buffer: &mut [u8], length: usize) -> usize {
-    let over = length % STEP;
-    if length < EVENED || over == 0 || buffer.first().is_none_or(|first| first & 0x20 != 0) {
-        return length;
-    }
-    let end = length + STEP - over;
-    let Some(padding) = buffer.get_mut(length..end) else { return length };
-    padding.fill(0);
-    if let Some(last) = padding.last_mut() {
-        *last = u8::try_from(STEP - over).unwrap_or(0);
-    }
-    if let Some(first) = buffer.first_mut() {
-        *first |= 0x20;
-    }
-    end
-}
+/// Addresses of one peer, the newest: a restart or a new network adds some, and old ones are of no use.
+const MOST_ADDRESSES: usize = 64;
 
 /// See the file's head.
 pub struct Engine {
@@ -139,7 +50,7 @@ impl Engine {
             chance,
             candidates,
             wires: Wires { peers: Vec::new(), outbox: Outbox::default() },
-            media: Media::new(),
+            media: Media::new(now),
             keys: HashMap::new(),
             ufrags: HashMap::new(),
             addresses: HashMap::new(),
@@ -191,17 +102,29 @@ impl Engine {
         let key = *named.or_else(|| self.addresses.get(&from)).ok_or(Drop::NotDemuxed)?;
         let Wires { peers, outbox } = &mut self.wires;
         let peer = peers.get_mut(key as usize).and_then(Option::as_mut).ok_or(Drop::NotDemuxed)?;
-        peer.transport.stun(now, from, datagram, &mut Lane { outbox, peer: key })?;
-        if !peer.addresses.contains(&from) {
-            peer.addresses.push(from);
-        }
-        if let Some(other) = self.addresses.insert(from, key).filter(|other| *other != key) {
-            if let Some(before) = self.wires.peer(other) {
-                before.addresses.retain(|address| *address != from);
-            }
+        let result = peer.transport.stun(now, from, datagram, &mut Lane { outbox, peer: key });
+        if result.is_ok() {
+            self.learn(from, key);
         }
         self.report(now, key);
-        Ok(())
+        result
+    }
+
+    /// From now on, what is no check and comes from there is this peer's.
+    fn learn(&mut self, from: SocketAddr, key: PeerKey) {
+        let other = self.addresses.insert(from, key);
+        if other == Some(key) {
+            return;
+        }
+        if let Some(before) = other.and_then(|other| self.wires.peer(other)) {
+            before.addresses.retain(|address| *address != from);
+        }
+        let Some(peer) = self.wires.peer(key) else { return };
+        peer.addresses.push(from);
+        if peer.addresses.len() > MOST_ADDRESSES {
+            let oldest = peer.addresses.remove(0);
+            self.addresses.remove(&oldest);
+        }
     }
 
     fn record(&mut self, now: Instant, from: SocketAddr, datagram: &[u8]) -> Result<(), Drop> {
@@ -215,7 +138,7 @@ impl Engine {
 
     fn packet(&mut self, now: Instant, from: SocketAddr, datagram: &mut [u8]) -> Result<(), Drop> {
         let key = *self.addresses.get(&from).ok_or(Drop::NotDemuxed)?;
-        let peer = self.wires.peer(key).ok_or(Drop::NotDemuxed)?;
+        let peer = self.wires.peer(key).filter(|peer| peer.transport.is_valid(from)).ok_or(Drop::NotDemuxed)?;
         // RFC 5761 §4: RTCP packet types lie where payload types 64 to 95 would.
         let control = matches!(datagram.get(1), Some(192..=223));
         if control {
@@ -255,7 +178,9 @@ impl Engine {
                 self.media.route(*key, route)
             }
             Command::Unroute { route } => self.media.unroute(route),
-            Command::SetLayer { route, layer } => self.media.set_layer(now, route, layer, &mut self.wires),
+            Command::SetLayer { route, layer } => {
+                self.media.set_layer(now, route, layer, &mut self.wires, &mut self.tally)
+            }
             Command::Keyframe { track, layer } => self.media.keyframe(&track, &layer),
             Command::Send { peer, text } => {
                 let Some(key) = self.keys.get(&peer).copied() else { return false };
@@ -362,7 +287,6 @@ impl Engine {
                 }
                 TransportEvent::Opened => self.events.push(Event::Opened { peer: name }),
                 TransportEvent::Message(text) => self.events.push(Event::Message { peer: name, text }),
-                TransportEvent::Dropped(why) => self.tally.drop(why),
                 TransportEvent::Lost(loss) => {
                     self.close(now, &name);
                     self.events.push(Event::Lost { peer: name, loss });

@@ -7,7 +7,11 @@
 #![deny(unsafe_code)]
 
 pub mod command;
+pub mod engine;
 pub mod media;
 pub mod outbox;
 pub mod pump;
+#[cfg(feature = "python")]
+mod python;
 pub mod transport;
+mod wires;

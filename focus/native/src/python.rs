@@ -64,7 +64,7 @@ impl Engine {
         };
         let identity = Arc::new(Identity::new().map_err(PyValueError::new_err)?);
         let (name, digest) = identity.fingerprint();
-        let fingerprint = (name.to_owned(), digest);
+        let fingerprint = (name.to_owned(), digest.to_owned());
         let pump = Pump::start(settings, move |now, candidates| {
             engine::Engine::new(now, Arc::clone(&identity), candidates, Box::new(|| Box::new(SystemChance)))
         })?;

@@ -9,6 +9,7 @@
 mod addresses;
 pub mod allocations;
 mod bell;
+mod engine;
 mod figures;
 mod mail;
 mod outlet;
