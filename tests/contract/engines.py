@@ -16,6 +16,7 @@ import pytest
 
 from focus.commands import Command, Credentials, Drop, Event, Open, Reachable, Role
 from focus.engine import Engine, Settings
+from focus.native import NativeEngine, available
 from focus.reference.engine import ReferenceEngine
 from focus.vocabulary import PeerId
 
@@ -23,6 +24,8 @@ Make = Callable[[Settings], Engine]
 E = TypeVar("E")
 
 ENGINES = [pytest.param(lambda settings: ReferenceEngine(settings, time.monotonic), id="reference")]
+if available():
+    ENGINES.append(pytest.param(NativeEngine, id="native"))
 LOOPBACK = Settings(addresses=("127.0.0.1",))
 
 
