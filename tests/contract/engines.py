@@ -88,6 +88,14 @@ class Side:
         """Where the log ends now, for `after`."""
         return len(self.events)
 
+    async def counted(self, reason: Drop, count: int, seconds: float = 3.0) -> None:
+        """Wait until so many were dropped for this reason, and no more: engines count in their own time."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + seconds
+        while (found := self.dropped(reason)) != count:
+            assert found < count and loop.time() < deadline, f"{found} dropped as {reason}, not {count}"
+            await asyncio.sleep(0)
+
     def dropped(self, reason: Drop) -> int:
         """How often the engine dropped something for this reason."""
         return dict(self.engine.counters().drops).get(reason, 0)

@@ -105,7 +105,7 @@ async def test_nothing_is_forwarded_before_a_keyframe(make: Make) -> None:
         key = await camera.frame(keyframe=True)
         got = await s.heard(ROUTE_SSRC)
         assert bodies([got[0].payload]) == bodies([read(key[0]).payload])
-        assert focus.dropped(Drop.AWAITING_KEYFRAME) == 3
+        await focus.counted(Drop.AWAITING_KEYFRAME, 3)
         assert focus.all(Switched) == [Switched(ONE, SINGLE)]
 
 
@@ -216,7 +216,7 @@ async def test_the_ids_last_once_bound_though_the_sender_stops_naming_them(make:
             await q.frame()
         got = await s.heard(ROUTE_SSRC, 6)
         assert all(b"f:" in packet.payload for packet in got)
-        assert focus.dropped(Drop.OTHER_LAYER) >= 5
+        await focus.bell.until(ticking(focus, lambda: focus.dropped(Drop.OTHER_LAYER) >= 5), 3, "the other layer")
 
 
 async def test_at_most_32_streams_are_kept_for_a_transport(make: Make) -> None:
@@ -227,8 +227,8 @@ async def test_at_most_32_streams_are_kept_for_a_transport(make: Make) -> None:
         )
         for number in range(40):
             await Camera(p, 0x1000 + number, mid=f"m{number}").frame(keyframe=True)
-        await focus.bell.until(ticking(focus, lambda: focus.dropped(Drop.TOO_MANY_SSRCS) == 8), 3, "eight refused")
-        assert len(focus.all(Appeared)) == 32
+        await focus.counted(Drop.TOO_MANY_SSRCS, 8)
+        await focus.bell.until(lambda: len(focus.all(Appeared)) == 32, 3, "32 appear")
 
 
 async def test_two_publishers_with_the_same_ssrc_do_not_meet(make: Make) -> None:
@@ -424,14 +424,15 @@ async def test_one_packet_that_is_hundreds_late_changes_nothing(make: Make) -> N
         for _ in range(700):
             await camera.frame()
             if camera.sequence % 50 == 0:
-                await landed(focus, p)
+                # An engine is faster than this client reads, and its socket holds about a hundred.
+                await s.heard(ROUTE_SSRC, camera.sequence - 5001)
         await p.send(*held)
         for _ in range(5):
             await camera.frame()
         got = await s.heard(ROUTE_SSRC, 706)
         sequences = [packet.sequence for packet in got]
         assert len(set(sequences)) == 706 == (sequences[-1] - sequences[0] & 0xFFFF) + 1 - 1
-        assert focus.dropped(Drop.TOO_OLD) == 1
+        await focus.counted(Drop.TOO_OLD, 1)
 
 
 # Header extensions.
@@ -519,8 +520,8 @@ async def test_packets_of_another_codec_are_dropped(make: Make) -> None:
         await p.send(rtp(0x7000, 3, 2880, 13, b"\x01"), rtp(0x7000, 4, 3840, 111, b"\xfc\x04"))
         got = await s.heard(ROUTE_SSRC, 2)
         assert [packet.payload for packet in got] == [b"\xfc\x01", b"\xfc\x04"]
-        assert focus.dropped(Drop.OTHER_CODEC) == 1
-        assert focus.dropped(Drop.UNKNOWN_PAYLOAD_TYPE) == 1
+        await focus.counted(Drop.OTHER_CODEC, 1)
+        await focus.counted(Drop.UNKNOWN_PAYLOAD_TYPE, 1)
 
 
 # The table.
@@ -535,7 +536,7 @@ async def test_a_route_ends_and_another_may_follow(make: Make) -> None:
         await camera.frame(keyframe=True)
         await s.heard(ROUTE_SSRC)
         focus.submit(Unroute(ONE), Unroute(ONE), SetLayer(ONE, SINGLE))
-        assert focus.dropped(Drop.UNKNOWN_PEER) == 2
+        await focus.counted(Drop.UNKNOWN_PEER, 2)
         await camera.frame(keyframe=True)
         focus.submit(route(s, 2), SetLayer(RouteId(2), SINGLE))
         await camera.frame(keyframe=True)
@@ -590,7 +591,7 @@ async def test_a_sink_that_left_is_counted_and_the_others_go_on(make: Make) -> N
             await camera.frame()
         assert contiguous(await o.heard(ROUTE_SSRC + 0x10, 4))
         focus.submit(Unroute(ONE), route(s, 3))
-        assert focus.dropped(Drop.UNKNOWN_PEER) >= 1
+        await focus.bell.until(ticking(focus, lambda: focus.dropped(Drop.UNKNOWN_PEER) >= 1), 3, "counted")
 
 
 async def test_routes_and_tracks_may_be_told_before_the_peers_are_connected(make: Make) -> None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import struct
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import pytest
 
-from engines import ENGINES, Make, join, side
+from engines import ENGINES, Make, Side, join, side
 from far_end import FarEnd, far_ends
 from focus.commands import (
     Candidate,
@@ -62,7 +64,8 @@ async def test_gcm_is_preferred(make: Make) -> None:
     async with side(make) as focus, far_ends("a") as (end,):
         await end.call(focus)
         assert end.dtls is not None and end.dtls._ssl is not None
-        assert end.dtls._ssl.get_selected_srtp_profile() == b"SRTP_AEAD_AES_128_GCM"
+        # The length of the key is the engine's choice.
+        assert end.dtls._ssl.get_selected_srtp_profile() in (b"SRTP_AEAD_AES_128_GCM", b"SRTP_AEAD_AES_256_GCM")
 
 
 async def test_a_client_without_gcm_is_served_too(make: Make) -> None:
@@ -75,6 +78,17 @@ async def test_a_client_without_gcm_is_served_too(make: Make) -> None:
         await focus.saw(Connected)
 
 
+@asynccontextmanager
+async def dialling(end: FarEnd, reachable: Reachable, focus: Side) -> AsyncIterator[None]:
+    """Somebody who dials, for as long as the block runs. Who is refused need not be told."""
+    task = asyncio.create_task(end.dial(reachable.candidates, focus.engine.fingerprint))
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
 WRONG = ("sha-256", ":".join(["AB"] * 32))
 
 
@@ -82,8 +96,8 @@ async def test_a_wrong_fingerprint_is_refused_as_answerer(make: Make) -> None:
     async with side(make) as focus, far_ends("a") as (end,):
         focus.submit(end.open(fingerprints=(WRONG,)))
         reachable = await focus.saw(Reachable)
-        await end.dial(reachable.candidates, focus.engine.fingerprint)
-        assert (await focus.saw(Lost)).loss is Loss.DTLS
+        async with dialling(end, reachable, focus):
+            assert (await focus.saw(Lost)).loss is Loss.DTLS
         assert not focus.all(Connected)
 
 
@@ -105,7 +119,8 @@ async def test_a_missing_or_unusable_fingerprint_is_refused(
         focus.submit(end.open(fingerprints=fingerprints))
         await focus.bell.until(lambda: focus.events, 5, "anything")
         if reachable := focus.all(Reachable):
-            await end.dial(reachable[0].candidates, focus.engine.fingerprint)
+            async with dialling(end, reachable[0], focus):
+                await focus.saw(Lost)
         assert (await focus.saw(Lost)).loss is Loss.DTLS
         assert not focus.all(Connected)
 
@@ -116,11 +131,12 @@ async def test_one_of_two_hashes_may_be_unknown_but_both_known_must_match(make: 
             one.open(fingerprints=(("sha-999", "00"), one.fingerprint)),
             other.open(fingerprints=(other.fingerprint, ("sha-512", "00"))),
         )
-        for end in (one, other):
-            reachable = await focus.saw(Reachable, peer=end.peer)
-            await end.dial(reachable.candidates, focus.engine.fingerprint)
-        await focus.saw(Connected, peer=one.peer)
-        assert (await focus.saw(Lost, peer=other.peer)).loss is Loss.DTLS
+        async with (
+            dialling(one, await focus.saw(Reachable, peer=one.peer), focus),
+            dialling(other, await focus.saw(Reachable, peer=other.peer), focus),
+        ):
+            await focus.saw(Connected, peer=one.peer)
+            assert (await focus.saw(Lost, peer=other.peer)).loss is Loss.DTLS
 
 
 async def test_close_frees_the_peer_without_a_word(make: Make) -> None:
@@ -134,7 +150,7 @@ async def test_close_frees_the_peer_without_a_word(make: Make) -> None:
         await asyncio.wait_for(changed.wait(), 5)
         assert end.dtls.state == "closed"
         assert focus.events[told:] == []
-        assert focus.dropped(Drop.UNKNOWN_PEER) == 1
+        await focus.counted(Drop.UNKNOWN_PEER, 1)
 
 
 async def test_a_closed_name_may_be_opened_again(make: Make) -> None:
@@ -172,7 +188,7 @@ async def test_commands_for_a_dead_peer_are_counted(make: Make) -> None:
     async with side(make) as focus:
         who = Credentials("nobody", "n" * 24)
         focus.submit(Close(A), Send(A, "x"), Restart(A, who, who))
-        assert focus.dropped(Drop.UNKNOWN_PEER) == 3
+        await focus.counted(Drop.UNKNOWN_PEER, 3)
         assert focus.events == []
 
 
@@ -208,7 +224,8 @@ async def test_the_port_range_is_kept_and_running_out_of_it_is_survived(make: Ma
         focus.submit(*(end.open() for end in ends))
         await focus.bell.until(lambda: len(focus.all(Reachable)) + len(focus.all(Lost)) == 5, 5, "an end for each")
         ports = [candidate.port for said in focus.all(Reachable) for candidate in said.candidates]
-        assert sorted(ports) == [low, low + 1, low + 2]
+        assert set(ports) <= {low, low + 1, low + 2}
+        assert len(focus.all(Reachable)) >= 3
         focus.submit(Close(focus.all(Reachable)[0].peer))
         told = focus.mark()
         again = FarEnd(PeerId("again"))

@@ -139,6 +139,8 @@ impl Engine {
     fn packet(&mut self, now: Instant, from: SocketAddr, datagram: &mut [u8]) -> Result<(), Drop> {
         let key = *self.addresses.get(&from).ok_or(Drop::NotDemuxed)?;
         let peer = self.wires.peer(key).filter(|peer| peer.transport.is_valid(from)).ok_or(Drop::NotDemuxed)?;
+        self.tally.packets_in += 1;
+        self.tally.bytes_in += datagram.len() as u64;
         // RFC 5761 §4: RTCP packet types lie where payload types 64 to 95 would.
         let control = matches!(datagram.get(1), Some(192..=223));
         if control {
@@ -228,7 +230,11 @@ impl Engine {
             ufrags: vec![open.local.ufrag],
             addresses: if open.role == Role::Caller { open.candidates } else { Vec::new() },
         });
-        self.events.push(Event::Reachable { peer: open.peer, candidates: self.candidates.clone() });
+        self.report(now, key);
+        // One that cannot be proven who it is was lost at once, and has no use for addresses.
+        if self.keys.contains_key(&open.peer) {
+            self.events.push(Event::Reachable { peer: open.peer, candidates: self.candidates.clone() });
+        }
         true
     }
 

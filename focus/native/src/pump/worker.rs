@@ -1,4 +1,4 @@
-//! The worker's loop: wait, read, obey, look what is due, send, tell.
+//! The worker's loop: wait, read, obey, look what is due, tell, send.
 //!
 //! One turn handles all that has come, and sends all that came of it at its end: so packets of one
 //! destination gather into trains. A panic ends the engine but not the worker: its peers are told
@@ -101,8 +101,10 @@ impl<C: Core, M: FnMut(Instant) -> C> Worker<C, M> {
         let now = Instant::now();
         self.obey(now);
         self.core.tick(now);
-        self.flush();
+        // Told before it is sent: who sees a packet can rely on having heard what it goes with.
         self.tell();
+        self.flush();
+        self.count();
     }
 
     /// Read what came to one socket.
