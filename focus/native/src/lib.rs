@@ -10,6 +10,8 @@ pub mod command;
 pub mod engine;
 pub mod media;
 pub mod outbox;
+#[cfg(any(test, feature = "probes"))]
+pub mod probes;
 pub mod pump;
 #[cfg(feature = "python")]
 mod python;

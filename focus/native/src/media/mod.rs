@@ -8,8 +8,9 @@
 #![forbid(unsafe_code)]
 
 pub mod av1;
-#[cfg(test)]
-mod bytes;
+#[cfg(any(test, feature = "probes"))]
+#[cfg_attr(not(test), allow(dead_code, missing_docs))]
+pub(crate) mod bytes;
 pub mod cache;
 mod control;
 pub mod extensions;
@@ -17,6 +18,8 @@ pub mod frame;
 pub mod h264;
 mod ingress;
 pub mod missing;
+#[cfg(any(test, feature = "probes"))]
+pub(crate) mod probes;
 pub mod reception;
 pub mod repair;
 pub mod rewriter;

@@ -17,6 +17,8 @@ mod generation;
 mod ice;
 mod identity;
 mod pace;
+#[cfg(any(test, feature = "probes"))]
+pub(crate) mod probes;
 mod replay;
 mod sctp;
 pub mod srtp;
