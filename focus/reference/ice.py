@@ -27,6 +27,8 @@ CHECK_EVERY = 2.5
 "Seconds between consent checks, times 0.8 to 1.2 (RFC 7675 §5.1 allows less than its 5)."
 CONSENT_LASTS = 12.0
 "Seconds without an answered check after which we stop sending (security N4)."
+QUESTIONS = 2
+"Bytes of our checks that may go to an address that proved nothing, per byte of its own; our answers are one more (N3)."
 RECEIVE_BUFFER = 1 << 20
 
 
@@ -49,6 +51,11 @@ class Socket(ice.StunProtocol):
         else:
             generation.path.drop(Drop.NOT_DEMUXED)
 
+    def send_stun(self, message: stun.Message, addr: tuple[str, int]) -> None:
+        """Send a check or an answer; a check may have to wait until its address has sent more."""
+        if message.message_class is not stun.Class.REQUEST or cast(Generation, self.receiver).may_ask(message, addr):
+            super().send_stun(message, addr)
+
     def error_received(self, exc: Exception) -> None:
         """ICMP errors are hints that anyone can forge: consent decides, not they."""
 
@@ -65,6 +72,15 @@ class Generation(ice.Connection):
         self.remote_password = remote.pwd
         self.valid: set[tuple[str, int]] = set()
         "Addresses that answered one of our checks."
+        self._allowed: dict[tuple[str, int], int] = {}
+        "Bytes of checks that may still go to an address that was learnt from the peer's own."
+
+    def may_ask(self, check: stun.Message, addr: tuple[str, int]) -> bool:
+        """Whether a check may be sent there now; the peer may have written a victim's address (security N3)."""
+        if addr in self.valid or addr not in self._allowed:
+            return True
+        self._allowed[addr] -= len(bytes(check))
+        return self._allowed[addr] >= 0
 
     async def get_component_candidates(
         self, component: int, addresses: list[str], timeout: int = 5,  # noqa: ASYNC109 (the signature is the library's)
@@ -112,6 +128,8 @@ class Generation(ice.Connection):
         if "PRIORITY" not in message.attributes:
             self.path.drop(Drop.MALFORMED)
             return
+        if not known or addr in self._allowed:
+            self._allowed[addr] = max(0, self._allowed.get(addr, 0)) + QUESTIONS * len(bytes(message))
         super().check_incoming(message, addr, protocol)
 
     def check_complete(self, pair: ice.CandidatePair) -> None:
