@@ -31,7 +31,7 @@ MODULES_READY := $(PAGE)/node_modules/.ready
 PAGE_READY := $(PAGE)/dist/index.html
 LOCUST_READY := .venv-locust/.ready
 
-.PHONY: help setup demo test accept soak bench screenshots wheel lint fmt clean no-rust
+.PHONY: help setup demo test accept soak bench fuzz screenshots wheel lint fmt clean no-rust
 help:  ## List the verbs
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
 
@@ -55,6 +55,10 @@ soak: setup $(CHROMIUM)  ## The long runs: 12 participants for 5 minutes, and th
 
 bench: setup $(CHROMIUM) $(LOCUST_READY)  ## One measurement, its figures as JSON on the last line (NAME=packet; no NAME lists them)
 	@$(if $(NAME),$(PY) -m bench.$(NAME) $(ARGS),$(PY) -m bench.accept --benches)
+
+fuzz: $(VENV_READY)  ## Look for bytes that break a parser or an engine (SECONDS=60 for each; NAME=one of them; KEEP=1 renews the corpora)
+	@$(if $(HAS_RUST),:,echo "Fuzzing needs Rust $(RUST) or newer"; exit 1)
+	@$(PY) -m bench.fuzz $(if $(NAME),--name $(NAME)) $(if $(SECONDS),--seconds $(SECONDS)) $(if $(KEEP),--keep)
 
 screenshots: setup $(CHROMIUM)  ## Pictures of the page in every state and shape, into .weir/screenshots
 	$(PY) -m bench.screenshots

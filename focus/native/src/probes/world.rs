@@ -6,7 +6,7 @@ use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
 use super::Input;
-use crate::command::{Codec, Command, Credentials, Event, Expect, Extensions, Format, Kind, Open, Role, Route, Tally};
+use crate::command::{Codec, Command, Credentials, Event, Expect, Extensions, Format, Kind, Open, Role, Route};
 use crate::engine::Engine;
 use crate::media::bytes::{Draw, packet};
 use crate::transport::{Identity, Out, TAIL, Transport, TransportEvent};
@@ -142,11 +142,6 @@ impl World {
         self.clients[place % self.clients.len()].at
     }
 
-    /// What has been counted.
-    pub fn tally(&self) -> &Tally {
-        self.engine.tally()
-    }
-
     /// A datagram out of nowhere; how many datagrams the engine answers with.
     pub fn throw(&mut self, from: SocketAddr, datagram: &mut [u8]) -> usize {
         self.engine.receive(self.now, from, datagram);
@@ -272,7 +267,7 @@ mod tests {
         let mut draw = Draw::new(41);
         let mut noise = vec![0; 4 * 1500];
         noise.fill_with(|| draw.next() as u8);
-        let taken = |world: &World| world.tally().drops.iter().sum::<u64>();
+        let taken = |world: &World| world.engine.tally().drops.iter().sum::<u64>();
         let (before, mut thrown) = (taken(&world), 0);
         for length in 0..=1500 {
             for first in 0..=255 {
@@ -291,7 +286,7 @@ mod tests {
         }
         let counted = taken(&world) - before;
         assert!(counted > thrown * 9 / 10, "{counted} of {thrown} were counted");
-        assert!(world.tally().drops[Drop::NotDemuxed as usize] > thrown / 4);
+        assert!(world.engine.tally().drops[Drop::NotDemuxed as usize] > thrown / 4);
         world.pass(Duration::from_secs(60));
         assert!(world.goes_on(), "a minute later");
     }
