@@ -99,7 +99,9 @@ impl Engine {
     fn check(&mut self, now: Instant, from: SocketAddr, datagram: &[u8]) -> Result<(), Drop> {
         let named = stun::local_ufrag(datagram).and_then(|ufrag| self.ufrags.get(ufrag));
         // Answers to checks of our own name nobody: they come from where we dialled.
-        let key = *named.or_else(|| self.addresses.get(&from)).ok_or(Drop::NotDemuxed)?;
+        let Some(&key) = named.or_else(|| self.addresses.get(&from)) else {
+            return Err(stun::Message::read(datagram).map_or(Drop::Malformed, |_| Drop::Authentication));
+        };
         let Wires { peers, outbox } = &mut self.wires;
         let peer = peers.get_mut(key as usize).and_then(Option::as_mut).ok_or(Drop::NotDemuxed)?;
         let result = peer.transport.stun(now, from, datagram, &mut Lane { outbox, peer: key });
@@ -128,7 +130,7 @@ impl Engine {
     }
 
     fn record(&mut self, now: Instant, from: SocketAddr, datagram: &[u8]) -> Result<(), Drop> {
-        let key = *self.addresses.get(&from).ok_or(Drop::NotDemuxed)?;
+        let key = *self.addresses.get(&from).ok_or(Drop::Authentication)?;
         let Wires { peers, outbox } = &mut self.wires;
         let peer = peers.get_mut(key as usize).and_then(Option::as_mut).ok_or(Drop::NotDemuxed)?;
         let result = peer.transport.dtls(now, from, datagram, &mut Lane { outbox, peer: key });
@@ -137,8 +139,8 @@ impl Engine {
     }
 
     fn packet(&mut self, now: Instant, from: SocketAddr, datagram: &mut [u8]) -> Result<(), Drop> {
-        let key = *self.addresses.get(&from).ok_or(Drop::NotDemuxed)?;
-        let peer = self.wires.peer(key).filter(|peer| peer.transport.is_valid(from)).ok_or(Drop::NotDemuxed)?;
+        let key = *self.addresses.get(&from).ok_or(Drop::Authentication)?;
+        let peer = self.wires.peer(key).filter(|peer| peer.transport.is_valid(from)).ok_or(Drop::Authentication)?;
         self.tally.packets_in += 1;
         self.tally.bytes_in += datagram.len() as u64;
         // RFC 5761 §4: RTCP packet types lie where payload types 64 to 95 would.
