@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bench.accept.row import Row
+from bench.accept.row import TESTS, Row, from_json, matched
 
 ENGINE: tuple[Row, ...] = (
     Row(4, "same-call", "the first issue's lines hold on the native engine; both engines pass the contract suite"),
@@ -17,9 +17,31 @@ ENGINE: tuple[Row, ...] = (
     Row(4, "memory", "1,000 subscribers of one publisher: RSS per subscriber, bar 100 kB"),
     Row(4, "join-cpu", "CPU of the focus per join 3 ms or less"),
     Row(4, "workers", "two workers: at most 1.1 x the cost of one, in order, no loss on the other worker"),
-    Row(4, "datagrams", "every length 0 to 1500 with every first byte: no panic, no reply, no effect"),
-    Row(4, "fuzz", "ten fuzz targets, 60 s each without a finding; corpora replayed in make test"),
-    Row(4, "attacks", "every three-star attack class of transport, media and data channels has a test named by its id"),
+    Row(
+        4,
+        "datagrams",
+        "every length 0 to 1500 with every first byte: no panic, no reply, no effect",
+        "cargo test --release --locked --manifest-path focus/native/Cargo.toml n9_",
+        matched(r"^test result: ok\. (1 passed)"),
+        minutes=20,
+    ),
+    Row(
+        4,
+        "fuzz",
+        "eleven fuzz targets, 60 s each without a finding; corpora replayed in make test",
+        "make fuzz SECONDS=60",
+        from_json(findings="findings", seconds="seconds"),
+        minutes=60,
+    ),
+    Row(
+        4,
+        "attacks",
+        "every three-star attack class of transport, media and data channels has a test named by its id",
+        ".venv/bin/python -m pytest -q tests/attacks && cargo test --release --quiet --locked"
+        " --manifest-path focus/native/Cargo.toml -- r3_ c1_ c2_",
+        TESTS,
+        minutes=20,
+    ),
     Row(4, "garbage", "10,000 garbage packets a second for 60 s: added loss 0.1 %, no reply byte, RSS +5 MB"),
     Row(4, "browsers", "Chromium and Firefox send to and receive from each other in every codec they have; aiortc too"),
     Row(4, "join-storm", "200 joins in 5 s while 100 watch: their p99 gap stays under 100 ms"),
