@@ -71,14 +71,15 @@ def native(binary: Path, name: str, seconds: int, keep: bool) -> dict[str, Any]:
     """Run one target of cargo-fuzz."""
     growing, findings, kept = folders(name)
     # Leaks would be looked for after every run, since the call of one run serves the next: memory has a limit instead.
-    limits = ["-timeout=10", "-rss_limit_mb=2048", "-detect_leaks=0"]
+    limits = ["-timeout=20", "-rss_limit_mb=2048", "-detect_leaks=0"]
     flags = [f"-artifact_prefix={findings}/", "-print_final_stats=1", *limits]
     run = [str(binary), str(growing), str(kept), f"-max_total_time={seconds}", "-max_len=4096", *flags]
     before = set(findings.iterdir())
     done = subprocess.run(run, capture_output=True, text=True, errors="replace")
     (WORK / f"{name}.log").write_text(done.stderr)
-    new = sorted(str(path.relative_to(ROOT)) for path in set(findings.iterdir()) - before)
-    if done.returncode and not new:
+    found = [path for path in set(findings.iterdir()) - before if confirmed(binary, path, limits)]
+    new = sorted(str(path.relative_to(ROOT)) for path in found)
+    if done.returncode and not set(findings.iterdir()) - before:
         new = [f"exit code {done.returncode}: see .weir/fuzz/{name}.log"]
     if keep and not new:
         smallest = WORK / "smallest"
@@ -94,6 +95,11 @@ def native(binary: Path, name: str, seconds: int, keep: bool) -> dict[str, Any]:
         "reached": int(reached[-1]) if reached else 0,
         "findings": new,
     }
+
+
+def confirmed(binary: Path, finding: Path, limits: list[str]) -> bool:
+    """Whether a finding can be had again. One that took too long may have met a machine that was busy."""
+    return subprocess.run([str(binary), str(finding), *limits], capture_output=True).returncode != 0
 
 
 def ours(name: str, seconds: int, keep: bool, seed: int) -> dict[str, Any]:

@@ -15,8 +15,11 @@ pub use crate::transport::probes::{dtls_records, sctp, stun};
 use crate::media::bytes::Draw;
 use crate::transport::Chance;
 
+/// Panics where the bytes break a promise.
+pub type Probe = fn(&[u8]);
+
 /// Every probe under its name, which is that of its fuzz target and of its corpus.
-pub const ALL: &[(&str, fn(&[u8]))] = &[
+pub const ALL: &[(&str, Probe)] = &[
     ("stun", stun),
     ("dtls_records", dtls_records),
     ("sctp", sctp),

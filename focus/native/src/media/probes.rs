@@ -347,7 +347,11 @@ pub fn rewriter(data: &[u8]) {
                 loss += 256;
                 continue;
             }
-            4 => number = number.wrapping_sub(u16::from(argument)),
+            4 => {
+                // A stream may begin with it: what came between was for nobody, and is as good as lost.
+                number = number.wrapping_sub(u16::from(argument));
+                loss += u64::from(argument);
+            }
             5 => *picture = picture.wrapping_add(u16::from(argument)),
             6 => *timestamp = timestamp.wrapping_add(u32::from(argument) << 24),
             7 => {

@@ -40,8 +40,8 @@ struct Client {
     transport: Transport,
     at: SocketAddr,
     opened: bool,
-    /// Sequence number of its next packet.
-    sequence: u16,
+    /// Extended sequence number of its newest packet.
+    sequence: u64,
     /// Packets of media that came.
     heard: usize,
 }
@@ -168,12 +168,11 @@ impl World {
         let before: Vec<usize> = self.clients.iter().map(|client| client.heard).collect();
         for place in 0..self.clients.len() {
             let client = &mut self.clients[place];
-            client.sequence = client.sequence.wrapping_add(1);
-            let sequence = client.sequence;
-            let mut plain = packet(0x1000, sequence, 960 * u32::from(sequence), 111, b"sound", &[], false, 0);
+            client.sequence += 1;
+            let index = client.sequence;
+            let mut plain = packet(0x1000, index as u16, 960 * index as u32, 111, b"sound", &[], false, 0);
             let length = plain.len();
             plain.resize(length + TAIL, 0);
-            let index = u64::from(sequence);
             let Ok(sealed) = client.transport.seal_rtp(&mut plain, length, index) else { return false };
             plain.truncate(sealed);
             self.deliver(place, Sent(vec![plain]));
