@@ -44,16 +44,16 @@ def test_every_corpus_has_a_target() -> None:
     assert {path.name for path in CORPORA.iterdir()} == {*natives(), *probes.ALL}
 
 
+@pytest.mark.slow
 def test_a_fault_in_a_parser_is_found() -> None:
     def brittle(data: bytes) -> None:
         try:
             session = sdp.parse(data.decode(errors="replace"))
         except PeerFault:
             return
-        for section in session.sections:
-            if section.values("rid"):
-                int(section.values("mid")[0])
+        assert not any(section.values("rid") for section in session.sections), "layers are beyond it"
 
     begin = [probes.OFFER.encode()]
-    found = mutate.search(brittle, begin, mutate.WORDS["sdp"], 8.0, seed=3)
-    assert found.broken and {how.split(":")[0] for _, how in found.broken} <= {"IndexError", "ValueError"}
+    found = mutate.search(brittle, begin, mutate.WORDS["sdp"], 3.0, seed=3)
+    ((text, how),) = found.broken
+    assert b"a=rid:" in text and "layers are beyond it" in how
