@@ -6,6 +6,7 @@ knows transports: the session that owns them sends what they ask for. `now` is a
 
 from __future__ import annotations
 
+from collections import deque
 from typing import TYPE_CHECKING
 
 from focus.commands import Codec, Expect, Extensions
@@ -21,6 +22,8 @@ CACHED = 512
 "Packets kept per layer: over a second of the top layer, for retransmission."
 KEYFRAME_EVERY = 0.5
 "Seconds between keyframe requests to one layer, whoever asks (security K1)."
+RETIRED = 4
+"Layers of a track, replaced by others on a new SSRC, whose packets can still be asked for again (security R5)."
 SILENT = 2.0
 "Seconds without a packet after which a layer has vanished."
 COPIED = (
@@ -89,6 +92,12 @@ class Layer:
         held = self._ring[index % CACHED]
         return held if held is not None and held.index == index else None
 
+    def free(self) -> None:
+        """Keep nothing any more; what routes still know of it leads nowhere."""
+        self._ring = [None] * CACHED
+        self.reception.report = None
+        self.rate = 0
+
     def ask(self) -> None:
         """Want a keyframe; the request leaves as soon as the throttle allows."""
         self.requested = True
@@ -112,6 +121,7 @@ class Track:
         self.codecs: dict[int, Codec] = {}
         self.rtx: dict[int, Codec] = {}
         self.layers: dict[Rid, Layer] = {}
+        self._retired: deque[Layer] = deque()
         self.routes: list[Forward] = []
         self.loudness: int | None = None
         self.configure(expect)
@@ -132,6 +142,10 @@ class Track:
         rid = rid if self.expect.rids else SINGLE
         layer = self.layers.get(rid)
         if layer is None or layer.ssrc != ssrc:
+            if layer is not None:
+                self._retired.append(layer)
+                if len(self._retired) > RETIRED:
+                    self._retired.popleft().free()
             layer = self.layers[rid] = Layer(rid, ssrc, codec)
         return layer
 

@@ -18,8 +18,7 @@ use crate::command::{Codec, Drop, Expect, Format, Kind, Rid};
 /// Seconds between keyframe requests to one layer, whoever asks.
 const KEYFRAME_EVERY: Seconds = 0.5;
 /// Layers of a track that were replaced by others on a new SSRC, and whose packets can still be asked for again.
-/// Differs from the reference engine, which keeps each as long as a sink might ask: here a sender that changes its
-/// SSRC again and again takes no more memory.
+/// Each has a cache: a sender that changes its SSRC again and again takes no more memory.
 const RETIRED: usize = 4;
 
 /// One incoming stream of a track: one SSRC, from its first packet to its last.
