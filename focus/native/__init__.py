@@ -11,6 +11,7 @@ import importlib
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING
 
 from focus.commands import Command, Counters, Event
@@ -54,8 +55,14 @@ def available() -> bool:
     return True
 
 
-def _module() -> type[_native.Engine]:
-    """The engine's class. Raises `Unavailable`."""
+def table() -> _native.Table:
+    """The engine's table of media without transports, for the differential test. Raises `Unavailable`."""
+    made: _native.Table = _module().Table()
+    return made
+
+
+def _module() -> ModuleType:
+    """The module in Rust, fresh. Raises `Unavailable`."""
     try:
         module = importlib.import_module("focus.native._native")
     except ImportError as error:
@@ -64,8 +71,7 @@ def _module() -> type[_native.Engine]:
     why_not = unfit(module.SOURCES, digest(HERE))
     if why_not is not None:
         raise Unavailable(why_not)
-    engine: type[_native.Engine] = module.Engine
-    return engine
+    return module
 
 
 class NativeEngine:
@@ -73,7 +79,7 @@ class NativeEngine:
 
     def __init__(self, settings: Settings) -> None:
         """Bind and start. Raises `Unavailable`, or `OSError` when an address or the port range cannot be bound."""
-        self._engine = _module()(
+        self._engine: _native.Engine = _module().Engine(
             settings.addresses,
             settings.announce,
             settings.port_low,

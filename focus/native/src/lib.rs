@@ -15,5 +15,6 @@ pub mod probes;
 pub mod pump;
 #[cfg(feature = "python")]
 mod python;
+pub mod table;
 pub mod transport;
 mod wires;

@@ -6,19 +6,20 @@
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::RawFd;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use pyo3::conversion::FromPyObjectOwned;
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyDict, PyTuple};
+use pyo3::types::{PyBytes, PyDict, PyTuple};
 
 use crate::command::{
     Codec, Command, Credentials, Drop, Event, Expect, Extensions, Format, Kind, Loss, Open, Role, Route,
 };
 use crate::engine;
 use crate::pump::{self, Pump};
+use crate::table;
 use crate::transport::{Identity, SystemChance};
 
 /// The native media engine of Weir. `focus/native/__init__.py` is what others import.
@@ -26,6 +27,8 @@ use crate::transport::{Identity, SystemChance};
 mod _native {
     #[pymodule_export]
     use super::Engine;
+    #[pymodule_export]
+    use super::Table;
 
     /// Digest of the sources that this was built from.
     #[pymodule_export]
@@ -147,6 +150,85 @@ impl Engine {
     fn close(&self, py: Python<'_>) {
         py.detach(|| self.pump.close());
     }
+}
+
+/// The media table without transports, for the differential test. Times are seconds since its beginning.
+#[pyclass]
+struct Table {
+    table: table::Table,
+}
+
+#[pymethods]
+impl Table {
+    /// Nobody is there.
+    #[new]
+    fn new() -> Self {
+        Self { table: table::Table::new(Instant::now()) }
+    }
+
+    /// Have commands carried out in order. `TypeError`: one of them is none, or needs a transport.
+    fn submit(&mut self, now: f64, commands: &Bound<'_, PyAny>) -> PyResult<()> {
+        let now = since(now)?;
+        for one in commands.try_iter()? {
+            if !self.table.submit(now, command(&one?)?) {
+                return Err(PyTypeError::new_err("a table has no transports"));
+            }
+        }
+        Ok(())
+    }
+
+    /// A peer's transport is up.
+    fn connect(&mut self, peer: String) {
+        self.table.connect(&peer.into());
+    }
+
+    /// A peer sent an RTP packet.
+    fn rtp(&mut self, now: f64, peer: String, packet: &[u8]) -> PyResult<()> {
+        self.table.rtp(since(now)?, &peer.into(), packet);
+        Ok(())
+    }
+
+    /// A peer sent a compound RTCP packet.
+    fn rtcp(&mut self, now: f64, peer: String, compound: &[u8]) -> PyResult<()> {
+        self.table.rtcp(since(now)?, &peer.into(), compound);
+        Ok(())
+    }
+
+    /// Every 20 ms.
+    fn tick(&mut self, now: f64) -> PyResult<()> {
+        self.table.tick(since(now)?);
+        Ok(())
+    }
+
+    /// What was sent since the last call, in order: to whom, `rtp` or `rtcp`, and the plaintext.
+    fn take<'py>(&mut self, py: Python<'py>) -> Vec<(String, &'static str, Bound<'py, PyBytes>)> {
+        let told = |sent: table::Sent| {
+            let kind = if sent.control { "rtcp" } else { "rtp" };
+            (sent.peer.to_string(), kind, PyBytes::new(py, &sent.bytes))
+        };
+        self.table.take().into_iter().map(told).collect()
+    }
+
+    /// All events since the last call: edges in order, then the newest of each level.
+    fn drain<'py>(&mut self, py: Python<'py>) -> PyResult<Vec<Bound<'py, PyAny>>> {
+        self.table.drain().into_iter().map(|one| event(py, one)).collect()
+    }
+
+    /// What went no further, by reason, and what else is counted.
+    fn totals<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let tally = self.table.tally();
+        let found = PyDict::new(py);
+        for (why, count) in Drop::ALL.iter().zip(&tally.drops).filter(|(_, count)| **count > 0) {
+            found.set_item(why.word(), count)?;
+        }
+        found.set_item("rtx_out", tally.rtx_out)?;
+        found.set_item("keyframe_requests", tally.keyframe_requests)?;
+        Ok(found)
+    }
+}
+
+fn since(seconds: f64) -> PyResult<Duration> {
+    Duration::try_from_secs_f64(seconds).map_err(|error| PyValueError::new_err(format!("now: {error}")))
 }
 
 fn ips(texts: &[String]) -> PyResult<Vec<IpAddr>> {
