@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from actions import Connect, Control, Media, Miss, Sent, Step, Submit, Tick, Timed, Totals
-from focus.commands import Estimate, Event, Expect, Extensions, Levels, Rates, Route
+from focus.commands import Drop, Estimate, Event, Expect, Extensions, Levels, Rates, Route
 from focus.vocabulary import PeerId
 from media_bytes import Rtp, read
 from told import Told, tell
@@ -24,6 +24,8 @@ class Chosen(StrEnum):
 
     TRANSPORT_NUMBERS = "transport_numbers"
     "Packets out carry transport-wide numbers where the sink negotiated them, without a gap for each peer."
+    FEEDBACK_READ = "feedback_read"
+    "Transport-wide feedback of subscribers is read, so that a malformed one is counted."
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +67,10 @@ class Comparison:
         "Extension ids by sink and SSRC."
         self._numbers: dict[PeerId, int] = {}
         "The newest transport-wide number of each sink."
+        self._before: tuple[Totals, Totals] = {}, {}
+        "As of the tick before, on both sides."
+        self._feedback = 0
+        "Packets of transport-wide feedback that came in since then."
         self._at: tuple[int, float, str] = (0, 0.0, "")
 
     def run(self, actions: Sequence[Timed], law: Sequence[Step], other: Sequence[Step]) -> Verdict:
@@ -76,12 +82,14 @@ class Comparison:
                 for ssrc in (route.ssrc, route.rtx_ssrc):
                     if ssrc is not None:
                         self._ids[route.peer, ssrc] = route.extensions
+            if isinstance(action, Control):
+                self._feedback += feedback_in(action.compound)
             if one.sent != two.sent:
                 self._sent(one.sent, two.sent)
             if one.events != two.events:
                 self._events(one.events, two.events, isinstance(action, Tick))
-            if one.totals != two.totals:
-                self._totals(one.totals or {}, two.totals or {})
+            if one.totals is not None and two.totals is not None:
+                self._totals(one.totals, two.totals)
             if len(self.verdict.differences) >= MOST:
                 break
         return self.verdict
@@ -136,8 +144,12 @@ class Comparison:
 
     def _totals(self, law: Totals, other: Totals) -> None:
         for name in sorted(law.keys() | other.keys()):
-            if law.get(name, 0) != other.get(name, 0):
-                self._differ(f"count of {name}", law.get(name, 0), other.get(name, 0))
+            a, b = (now.get(name, 0) - then.get(name, 0) for now, then in zip((law, other), self._before, strict=True))
+            if name == Drop.MALFORMED_RTCP and 0 < b - a <= self._feedback:
+                self.verdict.chosen[Chosen.FEEDBACK_READ] += b - a
+            elif a != b:
+                self._differ(f"count of {name} since the tick before", a, b)
+        self._before, self._feedback = (law, other), 0
 
 
 def compare(seed: int, actions: Sequence[Timed], law: Sequence[Step], other: Sequence[Step]) -> Verdict:
@@ -152,6 +164,15 @@ def streams(sent: list[Sent]) -> dict[tuple[PeerId, int], list[Rtp]]:
         if kind == "rtp":
             packet = read(data)
             found.setdefault((peer, packet.ssrc), []).append(packet)
+    return found
+
+
+def feedback_in(compound: bytes) -> int:
+    """How many packets of a compound one, up to its first malformed one, are transport-wide feedback."""
+    found = 0
+    while len(compound) >= 4 and compound[0] >> 6 == 2:
+        found += compound[0] & 31 == 15 and compound[1] == 205
+        compound = compound[4 * (int.from_bytes(compound[2:4], "big") + 1) :]
     return found
 
 

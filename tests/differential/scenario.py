@@ -72,6 +72,14 @@ def draw_ssrc(chance: random.Random) -> int:
     return chance.randrange(1, 1 << 32)
 
 
+def arrived(chance: random.Random) -> bytes:
+    """Transport-wide feedback about some packets, sent or not: one run, each a little after the one before."""
+    count = chance.choice((1, 2, 7, 20))
+    head = struct.pack("!IIHHIH", 1, 2, chance.randrange(1 << 16), count, chance.randrange(1 << 32), 1 << 13 | count)
+    body = head + chance.randbytes(count)
+    return rtcp(15, 205, body + bytes(-len(body) % 4))
+
+
 class ControlPlane:
     """What is commanded, and what subscribers report."""
 
@@ -121,8 +129,10 @@ class ControlPlane:
         if chance.random() < 0.4:
             return
         for _ in range(chance.randrange(6)):
-            compound = receiver_report(1) + remb(1, chance.randrange(10_000_000), chance.randrange(1 << 32))
-            script.at(chance.uniform(0.1, script.seconds), Control(peer, compound))
+            told = remb(1, chance.randrange(10_000_000), chance.randrange(1 << 32))
+            if chance.random() < 0.5:
+                told = arrived(chance)
+            script.arrive(chance.uniform(0.1, script.seconds), peer, receiver_report(1) + told)
 
     def receive(self, publisher: Publisher, track: Expect) -> None:
         """Have a track received, perhaps under other numbers later, perhaps not to the end."""
