@@ -7,7 +7,14 @@ from bench.accept.row import TESTS, Row, from_json, matched
 ENGINE: tuple[Row, ...] = (
     Row(4, "same-call", "the first issue's lines hold on the native engine; both engines pass the contract suite"),
     Row(4, "engine-choice", "make demo runs native; make demo ENGINE=python still works"),
-    Row(4, "differential", "10,000 seeded scenarios through both engines: no unexplained difference"),
+    Row(
+        4,
+        "differential",
+        "10,000 seeded scenarios through both engines: no unexplained difference",
+        ".venv/bin/python -m bench.differential",
+        from_json(scenarios="scenarios", differences="differences", seconds="seconds"),
+        minutes=45,
+    ),
     Row(4, "packet-bursts", "1 to 100, bursts of 9: at most 1.6 x the bare loop, plain and GRO sinks; loss 0"),
     Row(4, "packet-singles", "25,000 singles a second: at most 1.3 x the bare loop; 3.5 us with 2 ms coalescing"),
     Row(4, "packet-latency", "p99 under 1 ms at half load on a quiet machine"),

@@ -8,7 +8,7 @@ padding, how feedback is cut into packets) is an engine's own affair.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -100,6 +100,7 @@ class Comparison:
 
     def _sent(self, law: list[Sent], other: list[Sent]) -> None:
         here, there = streams(law), streams(other)
+        self._transport_numbers(other, there)
         for key in sorted(here.keys() | there.keys()):
             one, two = here.get(key, []), there.get(key, [])
             if len(one) != len(two):
@@ -111,16 +112,24 @@ class Comparison:
         for peer in sorted(told.keys() | heard.keys()):
             self._reports(peer, told.get(peer, Told()), heard.get(peer, Told()))
 
-    def _packet(self, key: tuple[PeerId, int], law: Rtp, other: Rtp) -> None:
-        ids = self._ids.get(key, Extensions())
-        number = other.extensions.get(ids.transport_cc) if ids.transport_cc else None
-        if number is not None and ids.transport_cc not in law.extensions:
-            newest, value = self._numbers.get(key[0]), int.from_bytes(number, "big")
-            self._numbers[key[0]] = value
+    def _transport_numbers(self, sent: list[Sent], read: Mapping[tuple[PeerId, int], Sequence[Rtp]]) -> None:
+        """Take the numbers that only the other side writes out of its packets, and see that each follows the last."""
+        waiting = {key: iter(packets) for key, packets in read.items()}
+        for peer, kind, data in sent:
+            key = peer, int.from_bytes(data[8:12], "big")
+            ids = self._ids.get(key)
+            if kind != "rtp" or ids is None or not ids.transport_cc:
+                continue
+            number = next(waiting[key]).extensions.pop(ids.transport_cc, None)
+            if number is None:
+                continue
+            newest, value = self._numbers.get(peer), int.from_bytes(number, "big")
             if len(number) != 2 or newest is not None and value != newest + 1 & 0xFFFF:
-                self._differ(f"transport-wide number to {key[0]}", newest, value)
-            del other.extensions[ids.transport_cc]
+                self._differ(f"transport-wide number to {peer}", newest, value)
+            self._numbers[peer] = value
             self.verdict.chosen[Chosen.TRANSPORT_NUMBERS] += 1
+
+    def _packet(self, key: tuple[PeerId, int], law: Rtp, other: Rtp) -> None:
         for name in Rtp.__slots__:
             a, b = getattr(law, name), getattr(other, name)
             if a != b:

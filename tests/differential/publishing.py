@@ -145,8 +145,9 @@ class Publisher:
                 chance.choice((1, 10, 10**9, 10**9)), bits, chance.random() < 0.8, leap,
             )  # fmt: skip
             silent = chance.uniform(0, self.script.seconds)
+            most = chance.choice((1, 2, 4, 8)) if video else 1
             source = Source(
-                stream, interval, chance.choice((3, 8, 15, 60)), chance.choice((1, 2, 4, 8)) if video else 1,
+                stream, interval if leap < 1 else 1 / 30, chance.choice((3, 8, 15, 60)), most if leap < 1 else 8,
                 (silent, silent + chance.choice((0, 0, 0.3, 2.5, 9))),
             )  # fmt: skip
             self._sources.append(source)

@@ -55,7 +55,13 @@ def scenario(seed: int) -> Scenario:
         publisher.run()
     for peer in [*(publisher.peer for publisher in publishers), *viewers]:
         if chance.random() < 0.08:
-            play.say(chance.uniform(0.5, script.seconds), Close(peer), Close(peer))
+            now = chance.uniform(0.3, script.seconds)
+            play.say(now, Close(peer), Close(peer))
+            # Somebody else takes the place.
+            again = play.viewer(len(viewers), now + 0.01)
+            for publisher in publishers:
+                for track in publisher.tracks:
+                    play.watch(track, again, now + 0.02)
     play.mistakes()
     for beat in range(1, int((script.seconds + 0.3) / BEAT)):
         script.at(beat * BEAT, Tick())
@@ -103,23 +109,23 @@ class ControlPlane:
         self._open(peer, 0)
         self.script.at(0.02, Connect(peer))
         publisher = Publisher(peer, self.script, 0.05)
-        if chance.random() < 0.02:
+        if chance.random() < 0.03:
             for mid in range(11):
                 publisher.publish(str(mid), crowded=True)
         else:
             for mid in range(chance.choice((1, 1, 2))):
                 publisher.publish(str(mid))
-        if chance.random() < 0.003:
+        if chance.random() < 0.01:
             publisher.flood(chance.uniform(0.3, self.script.seconds))
         return publisher
 
-    def viewer(self, number: int) -> PeerId:
+    def viewer(self, number: int, now: float = 0) -> PeerId:
         """A peer that mostly connects, sooner or later."""
         chance = self.chance
         peer = PeerId(f"v{number}")
-        self._open(peer, 0)
+        self._open(peer, now)
         if chance.random() < 0.95:
-            self.script.at(chance.choice((0.02, 0.02, chance.uniform(0, self.script.seconds))), Connect(peer))
+            self.script.at(now + chance.choice((0.02, 0.02, chance.uniform(0, self.script.seconds))), Connect(peer))
         self._estimates(peer)
         return peer
 
@@ -152,10 +158,10 @@ class ControlPlane:
             layer = chance.choice(track.rids or (SINGLE,))
             self.say(chance.uniform(0.1, seconds), Keyframe(track.track, layer))
 
-    def watch(self, track: Expect, viewer: PeerId) -> None:
+    def watch(self, track: Expect, viewer: PeerId, now: float = 0) -> None:
         """Forward a track to a peer, perhaps stop, perhaps begin again on another route."""
         chance, seconds = self.chance, self.script.seconds
-        start = chance.choice((0.05, 0.05, 0.1, chance.uniform(0.05, seconds)))
+        start = min(seconds, now + chance.choice((0.05, 0.05, 0.1, chance.uniform(0.05, seconds))))
         end = seconds if chance.random() < 0.8 else chance.uniform(start, seconds)
         self._route(track, viewer, start, end)
         if end < seconds and chance.random() < 0.5:

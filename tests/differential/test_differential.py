@@ -5,24 +5,32 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from actions import Action, Connect, Control, Media, Miss, Step, Submit, Tick, Timed
+from compare import Chosen
 from focus.commands import Drop, Levels
+from focus.native import available
 from focus.reference import feedback, rewriter, route, rtcp, session, source, vp8
 from focus.reference.rewriter import Numbers, Rewriter
 from focus.reference.rtp import Packet
 from media_bytes import Rtp, read, read_vp8
-from oracle import judge, law
+from native_table import NativeTable
+from oracle import Make, judge, law
 from reference_table import ReferenceTable
 from scenario import scenario
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
-QUICK = range(200)
-"Seeds of a test run; `make soak` and the acceptance table run ten thousand."
+QUICK, LONG = range(200), range(200, 10_000)
+"Seeds of a test run, and of `make soak`; `bench/differential.py` runs both."
+OTHERS = [pytest.param(ReferenceTable, id="reference")]
+"Compared with the law. The reference engine itself has no chance of its own: it does the same again."
+if available():
+    OTHERS.append(pytest.param(NativeTable, id="native"))
 kept = cache(law)
 
 
@@ -31,9 +39,18 @@ def test_one_seed_is_one_scenario() -> None:
     assert scenario(1) != scenario(2)
 
 
-def test_the_reference_engine_has_no_chance_of_its_own() -> None:
-    for seed in range(20):
-        assert not judge(seed, *kept(seed), ReferenceTable).differences
+@pytest.mark.parametrize("make", OTHERS)
+def test_both_do_the_same(make: Make) -> None:
+    differences = [str(one) for seed in QUICK for one in judge(seed, *kept(seed), make).differences]
+    assert not differences, "\n".join(differences[:5])
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("make", OTHERS)
+def test_both_do_the_same_in_ten_thousand_scenarios(make: Make) -> None:
+    for seed in LONG:
+        assert not list(map(str, judge(seed, *law(seed), make).differences))
 
 
 def test_scenarios_reach_every_drop_of_the_packet_path_and_every_event() -> None:
@@ -67,6 +84,12 @@ def test_every_counter_wraps_on_its_way_out() -> None:
             wrapped["picture"] += picture_before - picture > 1 << 14
             newest[packet.ssrc] = packet, picture
     assert min(wrapped.values()) > 0, wrapped
+
+
+def test_every_chosen_difference_is_explained() -> None:
+    manual = (Path(__file__).resolve().parents[2] / "focus/native/README.md").read_text()
+    differences = manual.split("## Differences", 1)[1].split("\n## ", 1)[0]
+    assert all(f"`{name}`" in differences for name in Chosen)
 
 
 def late(self: Rewriter, packet: Packet) -> Numbers | None:

@@ -71,7 +71,6 @@ pub struct Table {
     epoch: Instant,
     media: Media,
     keys: HashMap<Name, PeerKey>,
-    opened: PeerKey,
     sinks: Recorder,
     tally: Tally,
 }
@@ -84,7 +83,6 @@ impl Table {
             epoch,
             media: Media::new(epoch),
             keys: HashMap::new(),
-            opened: 0,
             sinks: Recorder::default(),
             tally: Tally::default(),
         }
@@ -101,8 +99,9 @@ impl Table {
             Command::Restart { .. } | Command::Send { .. } => return false,
             Command::Open(open) => {
                 if !self.keys.contains_key(&open.peer) {
-                    let key = self.opened;
-                    self.opened += 1;
+                    // As the engine gives them out: a freed one is used again.
+                    let free = (0..).find(|key| !self.sinks.peers.contains_key(key));
+                    let Some(key) = free else { return false };
                     self.keys.insert(open.peer.clone(), key);
                     self.sinks.peers.insert(key, (open.peer.clone(), false));
                     self.media.open(key, open.peer);
