@@ -10,6 +10,7 @@ import asyncio
 import importlib
 import zlib
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
@@ -61,8 +62,9 @@ def table() -> _native.Table:
     return made
 
 
+@cache
 def _module() -> ModuleType:
-    """The module in Rust, fresh. Raises `Unavailable`."""
+    """The module in Rust, fresh when it was first asked for. Raises `Unavailable`."""
     try:
         module = importlib.import_module("focus.native._native")
     except ImportError as error:

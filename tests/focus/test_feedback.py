@@ -8,11 +8,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from relay import Relay, Stream
+from roster import F
 
 import media_bytes as wire
 from focus.commands import Drop, Vanished
 from focus.reference.feedback import MOST_MISSING, NACK_AGAIN, NACK_TIMES, OLDEST_MISSING, Arrivals, Missing, Reception
 from focus.reference.rtcp import SenderReport
+from focus.reference.source import RETIRED
 from focus.vocabulary import SINGLE
 
 # Missing packets.
@@ -173,6 +175,16 @@ def test_what_was_never_sent_or_is_long_gone_is_not_sent() -> None:
     relay = sending(600)
     assert nacked(relay, relay.got[0].sequence, relay.got[-1].sequence + 1, now=0.1) == []
     assert relay.dropped(Drop.CACHE_MISS) == 2
+
+
+@pytest.mark.parametrize(("changes", "kept"), [(RETIRED, True), (RETIRED + 1, False)])
+def test_a_sender_that_changes_its_ssrc_again_and_again_takes_no_more_memory(changes: int, kept: bool) -> None:
+    relay = Relay()
+    relay.route.aim(F)
+    for number in range(changes + 1):
+        relay.publish(Stream(0x1000 + number, F).frame(keyframe=True), number / 10)
+    assert len(relay.got) == changes + 1
+    assert bool(nacked(relay, relay.got[0].sequence, now=2.0)) == kept
 
 
 @settings(deadline=None, max_examples=30)

@@ -185,3 +185,47 @@ impl Table {
         &self.tally
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::command::{Credentials, Open, Role};
+
+    fn open(peer: &str) -> Command {
+        let nobody = Credentials { ufrag: "u".into(), pwd: "p".into() };
+        Command::Open(Open {
+            peer: peer.into(),
+            role: Role::Answerer,
+            local: nobody.clone(),
+            remote: nobody,
+            fingerprints: vec![],
+            sctp_port: None,
+            max_message: 0,
+            candidates: vec![],
+        })
+    }
+
+    #[test]
+    fn a_freed_place_is_given_to_the_next_peer() {
+        let mut table = Table::new(Instant::now());
+        let now = Duration::ZERO;
+        for name in ["a", "b", "a"] {
+            assert!(table.submit(now, open(name)));
+        }
+        assert!(table.submit(now, Command::Close { peer: "a".into() }));
+        assert!(table.submit(now, open("c")));
+        table.connect(&"c".into());
+        assert_eq!(table.keys.get("c"), Some(&0));
+        assert!(table.sinks.connected(0) && !table.sinks.connected(1));
+        assert_eq!(table.tally().drops.iter().sum::<u64>(), 0);
+    }
+
+    #[test]
+    fn a_command_about_what_is_not_there_is_counted() {
+        let mut table = Table::new(Instant::now());
+        assert!(table.submit(Duration::ZERO, Command::Close { peer: "a".into() }));
+        assert!(table.submit(Duration::ZERO, Command::Unroute { route: 1 }));
+        assert_eq!(table.tally().drops.get(Drop::UnknownPeer as usize), Some(&2));
+        assert!(!table.submit(Duration::ZERO, Command::Send { peer: "a".into(), text: String::new() }));
+    }
+}
