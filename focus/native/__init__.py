@@ -10,7 +10,6 @@ import asyncio
 import importlib
 import zlib
 from collections.abc import Callable, Mapping, Sequence
-from functools import cache
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
@@ -56,15 +55,14 @@ def available() -> bool:
     return True
 
 
-def table() -> _native.Table:
-    """The engine's table of media without transports, for the differential test. Raises `Unavailable`."""
-    made: _native.Table = _module().Table()
-    return made
+def table() -> type[_native.Table]:
+    """The class of the engine's table of media, without transports: for the differential test. Raises `Unavailable`."""
+    found: type[_native.Table] = _module().Table
+    return found
 
 
-@cache
 def _module() -> ModuleType:
-    """The module in Rust, fresh when it was first asked for. Raises `Unavailable`."""
+    """The module in Rust, fresh. Raises `Unavailable`."""
     try:
         module = importlib.import_module("focus.native._native")
     except ImportError as error:

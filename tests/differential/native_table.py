@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 
 from actions import Sent, Totals
 from focus.commands import Command, Event
 from focus.native import table
 from focus.vocabulary import PeerId
 
+fresh = cache(table)
+"Asked once, since it reads all sources."
+
 
 class NativeTable:
     """See `actions.Table`. Raises `focus.native.Unavailable` where the module is not built."""
 
     def __init__(self) -> None:
-        self._table = table()
+        self._table = fresh()()
 
     def submit(self, now: float, commands: Sequence[Command]) -> None:
         self._table.submit(now, commands)
