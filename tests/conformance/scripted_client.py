@@ -367,6 +367,14 @@ class Client:
         await self.end.close()
 
 
+async def dialled(room: Room, *names: str) -> list[Client]:
+    """New clients of those names, each in the call before the next dials."""
+    clients = [Client(room, name) for name in names]
+    for client in clients:
+        await client.dial()
+    return clients
+
+
 def addresses(remote: sdp.Remote) -> tuple[Candidate, ...]:
     """Where a description says that the focus can be reached."""
     words = [value.split(" ") for value in remote.candidates]

@@ -9,7 +9,7 @@ import pytest
 
 from bench.participants import sdp
 from matrix_room import CALL, DEVICE, FOCUS, HOST, MEMBER, ROOM, Room, call_room
-from scripted_client import UNSTABLE, Client
+from scripted_client import UNSTABLE, Client, dialled
 
 # 17: who may enter.
 
@@ -129,9 +129,7 @@ async def test_17_17_equal_call_ids_in_two_rooms_never_mix() -> None:
 
 async def test_17_18_an_offer_by_to_device_negotiate_is_answered_the_same_way() -> None:
     async with call_room() as room:
-        alice, bob = Client(room, "alice"), Client(room, "bob")
-        await alice.dial()
-        await bob.dial()
+        alice, bob = await dialled(room, "alice", "bob")
         screen = alice.share()
         alice.send("m.call.negotiate", {"description": alice.offer(), "lifetime": 60000, UNSTABLE: alice.metadata})
         answer = await alice.gets("m.call.negotiate")
@@ -154,9 +152,7 @@ async def test_17_18_it_is_so_before_the_client_said_that_it_took_our_answer() -
 
 async def test_17_18_an_invite_said_again_with_another_offer_is_answered_again() -> None:
     async with call_room() as room:
-        alice, bob = Client(room, "alice"), Client(room, "bob")
-        await bob.dial()
-        await alice.dial()
+        bob, alice = await dialled(room, "bob", "alice")
         alice.share()
         alice.send("m.call.invite", {"offer": alice.offer(), UNSTABLE: alice.metadata})
         answer = await alice.gets("m.call.answer", 2)

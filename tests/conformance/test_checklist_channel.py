@@ -8,7 +8,7 @@ import pytest
 
 from bench.participants import sdp
 from matrix_room import call_room
-from scripted_client import UNSTABLE, Client
+from scripted_client import UNSTABLE, Client, dialled
 
 
 async def test_17_05_an_open_channel_brings_the_full_set_at_once() -> None:
@@ -118,9 +118,7 @@ async def test_17_07_a_subscription_brings_one_offer_with_all_that_was_asked() -
 
 async def test_17_07_subscribing_again_and_to_the_unknown_changes_nothing() -> None:
     async with call_room() as room:
-        alice, bob = Client(room, "alice"), Client(room, "bob")
-        await alice.dial()
-        await bob.dial()
+        alice, bob = await dialled(room, "alice", "bob")
         line = alice.line("video")
         bob.want(line, width=320, height=180)
         await bob.watches(line, alice.cameras())
@@ -137,9 +135,7 @@ async def test_17_07_subscribing_again_and_to_the_unknown_changes_nothing() -> N
 
 async def test_17_07_the_older_words_start_and_stop_are_understood() -> None:
     async with call_room() as room:
-        alice, bob = Client(room, "alice"), Client(room, "bob")
-        await alice.dial()
-        await bob.dial()
+        alice, bob = await dialled(room, "alice", "bob")
         line = alice.line("audio")
         name = {"stream_id": line.stream, "track_id": line.track}
         bob.say("m.call.track_subscription", {"start": [name]})
@@ -153,9 +149,7 @@ async def test_17_07_the_older_words_start_and_stop_are_understood() -> None:
 
 async def test_17_09_what_is_no_longer_wanted_is_inactive_and_comes_back() -> None:
     async with call_room() as room:
-        alice, bob = Client(room, "alice"), Client(room, "bob")
-        await alice.dial()
-        await bob.dial()
+        alice, bob = await dialled(room, "alice", "bob")
         line, cameras = alice.line("video"), alice.cameras()
         bob.want(line, width=320, height=180)
         await bob.watches(line, cameras)
@@ -196,9 +190,7 @@ async def test_17_09_a_free_line_is_used_for_another_track_with_its_own_msid() -
 
 async def test_17_10_colliding_offers_are_both_carried_out() -> None:
     async with call_room(offer_timeout=600.0) as room:  # so that no watchdog helps
-        alice, bob = Client(room, "alice"), Client(room, "bob")
-        await alice.dial()
-        await bob.dial()
+        alice, bob = await dialled(room, "alice", "bob")
         bob.answers_offers = False
         bob.want(alice.line("video"), width=320, height=180)
         await room.until(lambda: bob.dropped_offers == 1, "our offer to be dropped")
@@ -213,9 +205,7 @@ async def test_17_10_colliding_offers_are_both_carried_out() -> None:
 
 async def test_17_10_a_lost_offer_is_made_again() -> None:
     async with call_room() as room:
-        alice, bob = Client(room, "alice"), Client(room, "bob")
-        await alice.dial()
-        await bob.dial()
+        alice, bob = await dialled(room, "alice", "bob")
         bob.answers_offers = False
         bob.want(alice.line("video"), width=320, height=180)
         await room.until(lambda: bob.dropped_offers == 1, "our offer to be dropped")
@@ -226,9 +216,7 @@ async def test_17_10_a_lost_offer_is_made_again() -> None:
 
 async def test_17_10_who_never_answers_an_offer_is_given_up() -> None:
     async with call_room() as room:
-        alice, bob = Client(room, "alice"), Client(room, "bob")
-        await alice.dial()
-        await bob.dial()
+        alice, bob = await dialled(room, "alice", "bob")
         bob.answers_offers = False
         bob.want(alice.line("video"), width=320, height=180)
         await room.until(lambda: bob.dropped_offers == 1, "our offer to be dropped")
@@ -240,9 +228,7 @@ async def test_17_10_who_never_answers_an_offer_is_given_up() -> None:
 
 async def test_17_10_an_answer_that_nobody_waits_for_is_dropped() -> None:
     async with call_room() as room:
-        alice, bob = Client(room, "alice"), Client(room, "bob")
-        await alice.dial()
-        await bob.dial()
+        alice, bob = await dialled(room, "alice", "bob")
         bob.want(alice.line("video"), width=320, height=180)
         await bob.watches(alice.line("video"), alice.cameras())
         answer = {"type": "answer", "sdp": bob.document("active", bob.layout, answering=True)}
@@ -265,9 +251,7 @@ async def test_17_11_pings_come_at_least_every_thirty_seconds() -> None:
 
 async def test_17_11_no_pong_ends_the_call_and_clears_up() -> None:
     async with call_room() as room:
-        alice, bob = Client(room, "alice"), Client(room, "bob")
-        await alice.dial()
-        await bob.dial()
+        alice, bob = await dialled(room, "alice", "bob")
         bob.answers_pings = False
         await alice.sees(lambda view: bob.stream in view, "bob")
         await room.pass_time(25)
@@ -296,9 +280,7 @@ async def test_17_11_a_client_that_pings_us_gets_a_pong() -> None:
 @pytest.mark.parametrize("text", ["", "null", "[]", "{", '{"type":7}', '{"type":"m.call.negotiate"}', "\u0000" * 99])
 async def test_17_11_nonsense_on_the_channel_ends_nothing(text: str) -> None:
     async with call_room() as room:
-        alice, bob = Client(room, "alice"), Client(room, "bob")
-        await alice.dial()
-        await bob.dial()
+        alice, bob = await dialled(room, "alice", "bob")
         alice.say_text(text or " ")
         alice.describe(video_muted=True)
         await bob.sees(lambda view: view[alice.stream]["video_muted"], "alice's mute")

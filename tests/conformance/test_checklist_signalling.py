@@ -9,7 +9,7 @@ import pytest
 
 from bench.participants import sdp
 from matrix_room import CONF, DEVICE, HOST, ROOM, Room, call_room
-from scripted_client import UNSTABLE, Client
+from scripted_client import UNSTABLE, Client, dialled
 from signalling.link import Batch, Gone
 
 
@@ -100,9 +100,7 @@ async def test_17_03_an_empty_candidate_is_the_end_and_no_fault() -> None:
 
 async def test_17_03_messages_are_taken_in_the_order_of_their_numbers() -> None:
     async with call_room() as room:
-        alice, bob = Client(room, "alice"), Client(room, "bob")
-        await bob.dial()
-        await alice.dial()
+        bob, alice = await dialled(room, "bob", "alice")
         alice.seq += 1
         alice.hang_up()  # ahead of the message before it
         await bob.sees(lambda view: alice.stream in view, "alice, since a message is still missing")
@@ -149,9 +147,7 @@ async def test_17_04_an_answer_of_another_party_taken_ends_our_leg() -> None:
 
 async def test_17_12_a_new_session_of_a_device_replaces_the_old_one() -> None:
     async with call_room() as room:
-        alice, bob = Client(room, "alice"), Client(room, "bob")
-        await bob.dial()
-        await alice.dial()
+        bob, alice = await dialled(room, "bob", "alice")
         again = alice.again()
         await again.dial()
         await bob.sees(lambda view: list(view) == [again.stream], "the new session alone")
@@ -163,9 +159,7 @@ async def test_17_12_a_new_session_of_a_device_replaces_the_old_one() -> None:
 
 async def test_17_12_a_new_call_of_the_same_session_replaces_the_old_one() -> None:
     async with call_room() as room:
-        alice, bob = Client(room, "alice"), Client(room, "bob")
-        await bob.dial()
-        await alice.dial()
+        bob, alice = await dialled(room, "bob", "alice")
         again = alice.again(alice.session)
         await again.invite().answered()
         await bob.sees(lambda view: list(view) == [again.stream], "the new call alone")
@@ -174,9 +168,7 @@ async def test_17_12_a_new_call_of_the_same_session_replaces_the_old_one() -> No
 
 async def test_17_12_a_restarted_focus_tells_its_callers_and_takes_them_again() -> None:
     async with call_room() as room:
-        alice, bob = Client(room, "alice"), Client(room, "bob")
-        await alice.dial()
-        await bob.dial()
+        alice, bob = await dialled(room, "alice", "bob")
         await room.restart()
         for client in (alice, bob):
             hangup = await client.gets("m.call.hangup")
@@ -256,9 +248,7 @@ async def test_17_13_a_peer_that_never_connects_is_given_up() -> None:
 
 async def test_17_13_a_transport_that_closes_ends_the_call() -> None:
     async with call_room() as room:
-        alice, bob = Client(room, "alice"), Client(room, "bob")
-        await bob.dial()
-        await alice.dial()
+        bob, alice = await dialled(room, "bob", "alice")
         await bob.sees(lambda view: alice.stream in view, "alice")
         await alice.end.close()
         await bob.sees(lambda view: not view, "alice gone")

@@ -10,16 +10,7 @@ from bench.participants import sdp
 from cameras import F, Q
 from matrix_room import MEMBER, ROOM, Room, call_room
 from media_bytes import read_vp8
-from scripted_client import Client
-
-
-async def three(room: Room) -> tuple[Client, Client, Client]:
-    """Alice, Bob and Carol in a call."""
-    clients = [Client(room, name) for name in ("alice", "bob", "carol")]
-    for client in clients:
-        await client.dial()
-    return clients[0], clients[1], clients[2]
-
+from scripted_client import Client, dialled
 
 # 1: the first offer.
 
@@ -68,7 +59,7 @@ async def test_20_01_a_first_offer_that_was_dropped_is_made_again() -> None:
 
 async def test_20_02_a_camera_off_and_on_keeps_the_tile_and_the_picture() -> None:
     async with call_room() as room:
-        alice, bob, carol = await three(room)
+        alice, bob, carol = await dialled(room, "alice", "bob", "carol")
         line, cameras, stream = alice.line("video"), alice.cameras(), alice.stream
         bob.want(line, alice.line("audio"), width=1280, height=720)
         await bob.watches(line, cameras)
@@ -110,7 +101,7 @@ async def test_20_02_who_joins_in_that_moment_gets_the_lasting_name() -> None:
 
 async def test_20_03_nothing_is_ever_forwarded_on_a_line_that_the_client_made() -> None:
     async with call_room() as room:
-        alice, bob, carol = await three(room)
+        alice, bob, carol = await dialled(room, "alice", "bob", "carol")
         screen = alice.share()
         await alice.renegotiate()
         screen.direction = "inactive"
@@ -129,7 +120,7 @@ async def test_20_03_nothing_is_ever_forwarded_on_a_line_that_the_client_made() 
 
 async def test_20_04_metadata_is_sent_on_change_only() -> None:
     async with call_room() as room:
-        alice, bob, _ = await three(room)
+        alice, bob, _ = await dialled(room, "alice", "bob", "carol")
         line, cameras = alice.line("video"), alice.cameras()
         bob.want(line, width=320, height=180)
         await bob.watches(line, cameras)
@@ -156,7 +147,7 @@ async def test_20_04_the_answer_holds_the_streams_so_that_a_client_may_subscribe
 
 async def test_20_05_the_answer_to_an_ice_restart_comes_over_the_old_path() -> None:
     async with call_room() as room:
-        alice, bob, _ = await three(room)
+        alice, bob, _ = await dialled(room, "alice", "bob", "carol")
         line, cameras = alice.line("video"), alice.cameras()
         bob.want(line, width=320, height=180)
         await bob.watches(line, cameras)
@@ -172,7 +163,7 @@ async def test_20_05_the_answer_to_an_ice_restart_comes_over_the_old_path() -> N
 
 async def test_20_05_the_old_path_carries_while_the_new_one_is_not_found() -> None:
     async with call_room() as room:
-        alice, bob, _ = await three(room)
+        alice, bob, _ = await dialled(room, "alice", "bob", "carol")
         line, cameras = alice.line("video"), alice.cameras()
         bob.want(line, width=320, height=180)
         await bob.watches(line, cameras)
@@ -188,9 +179,7 @@ async def test_20_05_the_old_path_carries_while_the_new_one_is_not_found() -> No
 @pytest.mark.parametrize("invite_first", [False, True])
 async def test_20_06_a_stale_stream_stands_beside_nothing_and_before_nobody(invite_first: bool) -> None:
     async with call_room() as room:
-        alice, bob = Client(room, "alice"), Client(room, "bob")
-        await bob.dial()
-        await alice.dial()
+        bob, alice = await dialled(room, "bob", "alice")
         await bob.sees(lambda view: alice.stream in view, "alice")
         seen = len(bob.views)
         again = alice.again()
@@ -241,7 +230,7 @@ async def test_20_07_messages_of_a_live_call_may_come_twice(numbered: bool) -> N
             deliver(sender, type, content, proven)
 
         room.home.to_focus = keep  # type: ignore[method-assign]
-        alice, bob, carol = await three(room)
+        alice, bob, carol = await dialled(room, "alice", "bob", "carol")
         line, cameras = alice.line("video"), alice.cameras()
         bob.want(line, width=320, height=180)
         await bob.watches(line, cameras)
@@ -303,7 +292,7 @@ async def test_20_08_the_oddities_of_real_clients_are_taken() -> None:
 
 async def test_20_09_the_tile_of_a_client_that_crashed_is_gone_within_thirty_seconds() -> None:
     async with call_room() as room:
-        alice, bob, _ = await three(room)
+        alice, bob, _ = await dialled(room, "alice", "bob", "carol")
         await bob.sees(lambda view: alice.stream in view, "alice")
         alice.answers_pings = False
         await room.pass_time(26)
@@ -312,7 +301,7 @@ async def test_20_09_the_tile_of_a_client_that_crashed_is_gone_within_thirty_sec
 
 async def test_20_09_a_larger_layer_is_there_within_a_tenth_of_a_second() -> None:
     async with call_room() as room:
-        alice, bob, _ = await three(room)
+        alice, bob, _ = await dialled(room, "alice", "bob", "carol")
         line, cameras = alice.line("video"), alice.cameras()
         bob.want(line, width=320, height=180)
         await bob.watches(line, cameras)
@@ -324,7 +313,7 @@ async def test_20_09_a_larger_layer_is_there_within_a_tenth_of_a_second() -> Non
 
 async def test_20_09_a_restarted_focus_waits_for_no_time_out_of_its_clients() -> None:
     async with call_room() as room:
-        alice, bob, _ = await three(room)
+        alice, bob, _ = await dialled(room, "alice", "bob", "carol")
         await room.restart()
         assert alice.got("m.call.hangup") or await alice.gets("m.call.hangup")
         new = [alice.again(alice.session), bob.again(bob.session)]
