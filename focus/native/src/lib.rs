@@ -1,7 +1,7 @@
 //! The native media engine of Weir: what `focus/reference` does in Python, at line rate.
 //!
 //! `engine` is the whole of it without clock and socket; `pump` owns sockets, threads and the
-//! clock; `python` is the only file that knows PyO3. See README.md for the path of a packet.
+//! clock; `python` is all that knows PyO3. See README.md for the path of a packet.
 
 #![deny(missing_docs)]
 #![deny(unsafe_code)]
