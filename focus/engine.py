@@ -39,6 +39,10 @@ class Engine(Protocol):
     """What the control plane sees of an engine. All calls come from one event loop's thread."""
 
     @property
+    def name(self) -> str:
+        """As `choose` knows it: `native` or `python`."""
+
+    @property
     def fingerprint(self) -> tuple[str, str]:
         """Hash name and digest of our DTLS certificate, as SDP wants them: ("sha-256", "AA:BB:...")."""
 

@@ -153,5 +153,5 @@ async def check(demo: Demo) -> bool:
                 print(f"  {name} said: {error}", flush=True)
     print(table(seen))
     good, sentence = verdict(seen, people + 2)
-    print(sentence, flush=True)
+    print(f"{sentence}; {demo.engine} engine", flush=True)
     return good

@@ -68,6 +68,8 @@ class Demo:
         self.stack = AsyncExitStack()
         self.page = ""
         self.room = ""
+        self.engine = ""
+        "The one that carries media."
         self.focus: Child | None = None
         self.participants: Child | None = None
 
@@ -116,6 +118,8 @@ class Demo:
             if time.monotonic() > deadline or self.focus.starts > 3:
                 raise DemoFailed(f"the focus is not ready; the end of {self.focus.log}:\n{self.focus.tail()}")
             await asyncio.sleep(LOOK_AGAIN)
+        self.engine = await self._figure(r'^weir_build{.*engine="(\w+)"')
+        self.tell(f"the focus carries media with its {self.engine} engine")
 
     async def _focus_is_ready(self) -> bool:
         try:
@@ -126,9 +130,13 @@ class Demo:
 
     async def peers(self) -> int:
         """How many people the focus has on the line, from its own figures."""
+        return int(await self._figure(r"^weir_peers (\d+)") or 0)
+
+    async def _figure(self, pattern: str) -> str:
+        """What the group of a pattern matches in the focus's figures; nothing if it does not."""
         async with self.session.get(f"http://{HOST}:{self.metrics}/metrics") as answer:
-            found = re.search(r"^weir_peers (\d+)", await answer.text(), re.MULTILINE)
-            return int(found[1]) if found else 0
+            found = re.search(pattern, await answer.text(), re.MULTILINE)
+            return found[1] if found else ""
 
     async def _start_participants(self) -> None:
         people, data = self.options.people, self.options.data

@@ -26,6 +26,8 @@ class Figures:
 
     counters: Callable[[], Counters]
     "The engine's totals."
+    engine: str
+    "Which engine carries media."
     peers: Callable[[], int]
     conferences: Callable[[], int]
     faults: Callable[[], Mapping[str, Mapping[str, int]]]
@@ -50,8 +52,8 @@ class Totals(Collector):
         """Yield every family."""
         figures = self.figures
         totals = figures.counters()
-        build = GaugeMetricFamily("weir_build", "Always 1; the version is a label.", labels=["version"])
-        build.add_metric([__version__], 1)
+        build = GaugeMetricFamily("weir_build", "Always 1; the labels say what runs.", labels=["version", "engine"])
+        build.add_metric([__version__, figures.engine], 1)
         yield build
         yield GaugeMetricFamily("weir_peers", "Media transports that are up or coming up.", figures.peers())
         yield GaugeMetricFamily("weir_conferences", "Conferences with at least one peer.", figures.conferences())

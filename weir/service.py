@@ -62,6 +62,7 @@ class Focus:
         self.page = Page(
             Figures(
                 counters=self.engine.counters,
+                engine=self.engine.name,
                 peers=self.switchboard.peers,
                 conferences=self.switchboard.conferences,
                 faults=lambda: {

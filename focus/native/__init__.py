@@ -77,6 +77,8 @@ def _module() -> ModuleType:
 class NativeEngine:
     """See `focus.engine.Engine`. Its worker is a thread of its own, which never waits for Python."""
 
+    name = "native"
+
     def __init__(self, settings: Settings) -> None:
         """Bind and start. Raises `Unavailable`, or `OSError` when an address or the port range cannot be bound."""
         self._engine: _native.Engine = _module().Engine(

@@ -35,6 +35,8 @@ ADDRESS = (Candidate("192.0.2.1", 4000),)
 class Table:
     """See `focus.engine.Engine`."""
 
+    name = "table"
+
     peers: dict[PeerId, Open] = field(default_factory=dict)
     restarts: dict[PeerId, Restart] = field(default_factory=dict)
     tracks: dict[TrackId, Expect] = field(default_factory=dict)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from prometheus_client.parser import text_string_to_metric_families
 
 from focus.commands import Counters, Drop
+from weir import __version__
 from weir.metrics import Figures, Page
 
 TOTALS = Counters(10, 20, 1000, 2000, 3, 4, tuple((drop, number) for number, drop in enumerate(Drop)))
@@ -14,6 +15,7 @@ def page(sync_age: float | None = 1.5) -> Page:
     return Page(
         Figures(
             counters=lambda: TOTALS,
+            engine="native",
             peers=lambda: 12,
             conferences=lambda: 2,
             faults=lambda: {"signalling": {"malformed": 7}, "switchboard": {}},
@@ -36,6 +38,7 @@ def test_totals_are_shown_by_name() -> None:
     assert found["weir_packets_in_total", ()] == 10
     assert found["weir_packets_out_total", ()] == 20
     assert found["weir_peers", ()] == 12
+    assert found["weir_build", (("engine", "native"), ("version", __version__))] == 1
     assert found["weir_bitrate_bps", (("direction", "out"),)] == 2e6
     assert found["weir_sync_age_seconds", ()] == 1.5
     assert found["weir_faults_total", (("reason", "malformed"), ("room", "signalling"))] == 7
@@ -61,4 +64,4 @@ def test_loop_lag_is_a_histogram() -> None:
 
 def test_labels_come_from_a_short_list() -> None:
     labels = {name for _, pairs in samples(page()) for name, _ in pairs}
-    assert labels == {"reason", "room", "direction", "version", "le"}
+    assert labels == {"reason", "room", "direction", "version", "engine", "le"}
