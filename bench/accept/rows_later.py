@@ -18,7 +18,10 @@ ENGINE: tuple[Row, ...] = (
         "engine-choice",
         "make demo runs native; make demo ENGINE=python still works",
         "make demo CHECK=1 PORT=0 PEOPLE=4 && make demo CHECK=1 PORT=0 PEOPLE=4 ENGINE=python",
-        matched(r"(?s)(\d+ of \d+) streams decoded[^\n]*(native engine).*(\d+ of \d+) streams decoded[^\n]*(python engine)"),
+        matched(
+            r"(?s)(\d+ of \d+) streams decoded[^\n]*(native engine)"
+            r".*?(\d+ of \d+) streams decoded[^\n]*(python engine)"
+        ),
     ),
     Row(
         4,
