@@ -30,8 +30,15 @@ class Stage:
     async def goes_on(self) -> None:
         """The watcher still gets the honest picture, and the hostile one was not put out."""
         before = len(self.watcher.of(ROUTE_SSRC))
-        await self.camera.frame(keyframe=True)
-        await self.watcher.heard(ROUTE_SSRC, before + 1)
+        for patience in (0.5, 0.5, 3):
+            await self.camera.frame(keyframe=True)
+            try:
+                await self.watcher.heard(ROUTE_SSRC, before + 1, patience)
+                break
+            except AssertionError:
+                # A flood fills sockets on a busy machine, and the kernel drops what comes then. A camera goes on.
+                if patience == 3:
+                    raise
         assert not self.focus.all(Lost)
 
     def drops(self) -> int:
