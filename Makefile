@@ -41,17 +41,17 @@ setup: $(VENV_READY) $(PAGE_READY) $(if $(HAS_RUST),$(NATIVE),no-rust)  ## Insta
 demo: setup $(if $(CHECK),$(CHROMIUM))  ## A real 12-person call on this machine (PORT=8900 PEOPLE=10 ENGINE=python; CHECK=1: headless, with a verdict)
 	$(PY) -m weir $(if $(CHECK),check,demo) $(if $(PORT),--port $(PORT)) $(if $(PEOPLE),--people $(PEOPLE)) $(if $(ENGINE),--engine $(ENGINE))
 
-test: setup $(CHROMIUM)  ## Every test but the long ones: Python, Rust, real browsers, a real homeserver, the page's own
+test: setup $(CHROMIUM)  ## Every test: Python, Rust, real browsers, a real homeserver, the page's own
 	$(if $(HAS_RUST),cargo test --release --quiet $(OF_CRATE))
-	$(PY) -m pytest -m "not soak" $(ARGS)
+	$(PY) -m pytest $(ARGS)
 	npm --prefix $(PAGE) test
 
 accept: setup $(CHROMIUM) $(LOCUST_READY)  ## Run and print the acceptance table (ISSUE=3 for one issue, ROW=name for one row)
 	$(PY) -m bench.accept $(if $(ISSUE),--issue $(ISSUE)) $(if $(ROW),--row $(ROW))
 
-soak: setup $(CHROMIUM)  ## The long runs: 12 participants for 5 minutes, and the tests marked soak
+soak: setup $(CHROMIUM)  ## The long runs: 10,000 scenarios through both engines, 12 participants for 5 minutes
+	$(if $(HAS_RUST),$(PY) -m bench.differential)
 	$(PY) -m bench.soak $(ARGS)
-	$(PY) -m pytest -m soak || [ $$? -eq 5 ]
 
 bench: setup $(CHROMIUM) $(LOCUST_READY)  ## One measurement, its figures as JSON on the last line (NAME=packet; no NAME lists them)
 	@$(if $(NAME),$(PY) -m bench.$(NAME) $(ARGS),$(PY) -m bench.accept --benches)
