@@ -36,7 +36,14 @@ def reference() -> Engine:
     return ReferenceEngine(SETTINGS, time.monotonic)
 
 
-ENGINES: dict[str, Callable[[], Engine]] = {"reference": reference}
+def native() -> Engine:
+    """The engine in Rust. Raises `focus.native.Unavailable`."""
+    from focus.native import NativeEngine
+
+    return NativeEngine(SETTINGS)
+
+
+ENGINES: dict[str, Callable[[], Engine]] = {"reference": reference, "native": native}
 "Called inside a running event loop."
 
 
