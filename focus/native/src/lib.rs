@@ -8,6 +8,7 @@
 
 pub mod command;
 pub mod engine;
+pub mod estimate;
 pub mod media;
 pub mod outbox;
 #[cfg(any(test, feature = "probes"))]

@@ -1,0 +1,286 @@
+//! Short bursts that ask how much more would get through: when to send one, and what it found.
+//!
+//! Pure. Nothing is asked that nobody would use: `wanted` is what the subscriber's tracks could
+//! take. The rules are libwebrtc's but for one: who could use more is asked every few seconds, idle
+//! or not, since a sender stuck on a discrete layer is neither idle nor able to grow, and since a
+//! link that got wider shows by nothing else.
+
+use crate::media::Seconds;
+
+/// The first two, as multiples of where the estimate begins.
+const FIRST: [f64; 2] = [3.0, 6.0];
+/// A probe that found so much of its rate is followed by one at twice the estimate.
+const FURTHER: f64 = 0.7;
+const DOUBLE: f64 = 2.0;
+/// Less than that above the estimate is not worth a probe.
+const MORE: f64 = 1.05;
+/// Nothing comes back of a probe after that.
+const PATIENCE: Seconds = 1.0;
+/// Between probes while more could be used: 1 % of the bytes, and a queue of 15 ms where the path is full.
+const EACH: Seconds = 2.5;
+/// A fall below so much of the estimate, which may be over soon.
+const FALL: f64 = 0.66;
+const BACK: f64 = 0.85;
+const RECOVERY: Seconds = 5.0;
+/// A probe lasts that long at least, and is that many packets.
+pub const LEAST_SECONDS: Seconds = 0.015;
+/// See [`LEAST_SECONDS`].
+pub const LEAST_PACKETS: u32 = 5;
+/// Of its packets and bytes, so much must be told of.
+const TOLD: f64 = 0.8;
+/// An answer that much faster than it was sent is a compressed queue, not a fast path.
+const COMPRESSED: f64 = 2.0;
+/// Below so much of the sending rate the path was full.
+const FULL: f64 = 0.92;
+/// What a full path let through may be others' share too: ask for a little less, which must pass whole.
+const CAREFUL: f64 = 0.9;
+/// Bytes of a probe's packet.
+const SMALLEST: u32 = 200;
+const LARGEST: u32 = 1100;
+/// Clusters out at one time.
+const MOST_OUT: usize = 4;
+
+/// What to send.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Cluster {
+    /// Bits a second.
+    pub bps: f64,
+    /// Bytes at least; and [`LEAST_PACKETS`].
+    pub bytes: u32,
+    /// Bytes of each of its packets, about: small ones on a thin path, so that they make no queue.
+    pub packet: u32,
+}
+
+/// What a packet that arrived means to the probes.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Taken {
+    /// It is of none.
+    Foreign,
+    /// It is of one, which is not complete, or found nothing.
+    Part,
+    /// It completes one. Bits a second, and whether the path was full.
+    Found(f64, bool),
+}
+
+/// What the probes must know of the estimate.
+#[derive(Clone, Copy, Debug)]
+pub struct Ground {
+    /// The estimate, bits a second.
+    pub bps: f64,
+    /// What could be used.
+    pub wanted: f64,
+    /// Since when the sender does not use what it has.
+    pub limited: Option<Seconds>,
+    /// A queue grows, or losses are the limit: nothing is asked.
+    pub blocked: bool,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Out {
+    bps: f64,
+    at: Seconds,
+    /// Transport-wide numbers, extended.
+    first: i64,
+    last: i64,
+    /// Told of as arrived: how many, their bytes, first and last departure and arrival, and the sizes that do not count.
+    count: u32,
+    bytes: f64,
+    sent: (Seconds, Seconds),
+    arrived: (Seconds, Seconds),
+    first_bytes: f64,
+    last_bytes: f64,
+}
+
+/// See the file's head.
+#[derive(Debug, Default)]
+pub struct Probes {
+    begun: bool,
+    pending: Vec<f64>,
+    out: Vec<Out>,
+    last: Option<Seconds>,
+    wanted: f64,
+    fell: Option<(Seconds, f64)>,
+}
+
+impl Probes {
+    /// The probe to send now, if any.
+    pub fn due(&mut self, now: Seconds, ground: Ground) -> Option<Cluster> {
+        self.out.retain(|out| now - out.at < PATIENCE);
+        let rose = ground.wanted > 1.1 * self.wanted;
+        if ground.blocked || ground.wanted <= ground.bps {
+            self.pending.clear();
+            return None;
+        }
+        if !self.begun {
+            self.begun = true;
+            self.pending.extend(FIRST.iter().rev().map(|factor| factor * ground.bps));
+        } else if self.pending.is_empty() && self.out.is_empty() {
+            self.ask(now, ground, rose);
+        }
+        self.wanted = ground.wanted;
+        if self.out.len() >= MOST_OUT {
+            return None;
+        }
+        let bps = self.pending.pop()?.min(2.0 * ground.wanted);
+        self.last = Some(now);
+        let bytes = (bps * LEAST_SECONDS / 8.0).ceil() as u32;
+        Some(Cluster { bps, bytes, packet: (bytes / LEAST_PACKETS).clamp(SMALLEST, LARGEST) })
+    }
+
+    fn ask(&mut self, now: Seconds, ground: Ground, rose: bool) {
+        let since = self.last.map_or(f64::INFINITY, |last| now - last);
+        if let Some((at, before)) = self.fell {
+            if now - at > RECOVERY {
+                self.fell = None;
+            } else if since >= RECOVERY && ground.limited.is_some() {
+                self.fell = None;
+                self.pending.push(BACK * before);
+                return;
+            }
+        }
+        if rose && ground.limited.is_some() {
+            self.pending.extend([DOUBLE * ground.wanted, ground.wanted]);
+        } else if since >= EACH {
+            self.pending.push(DOUBLE * ground.bps);
+        }
+    }
+
+    /// The probe of this rate left as the packets of these transport-wide numbers.
+    pub fn left(&mut self, now: Seconds, bps: f64, numbers: std::ops::RangeInclusive<i64>) {
+        let (first, last) = (*numbers.start(), *numbers.end());
+        let never = (f64::INFINITY, f64::NEG_INFINITY);
+        self.out.push(Out {
+            bps,
+            at: now,
+            first,
+            last,
+            count: 0,
+            bytes: 0.0,
+            sent: never,
+            arrived: never,
+            first_bytes: 0.0,
+            last_bytes: 0.0,
+        });
+    }
+
+    /// A packet arrived, while the estimate is `bps`.
+    pub fn take(&mut self, number: i64, sent: Seconds, arrived: Seconds, bytes: u32, bps: f64) -> Taken {
+        let Some(place) = self.out.iter().position(|out| (out.first..=out.last).contains(&number)) else {
+            return Taken::Foreign;
+        };
+        let Some(out) = self.out.get_mut(place) else { return Taken::Foreign };
+        out.take(sent, arrived, f64::from(bytes));
+        if number != out.last && f64::from(out.count) < (out.last - out.first + 1) as f64 {
+            return Taken::Part;
+        }
+        let done = self.out.remove(place);
+        let Some((found, full)) = done.found() else { return Taken::Part };
+        if full {
+            self.pending.extend(Some(CAREFUL * found).filter(|asked| *asked > MORE * bps));
+        } else if found > FURTHER * done.bps {
+            self.pending.push(DOUBLE * found);
+        }
+        Taken::Found(found, full)
+    }
+
+    /// The estimate fell: it may be for a moment only.
+    pub fn fell(&mut self, now: Seconds, before: f64, after: f64) {
+        self.pending.clear();
+        if after < FALL * before {
+            self.fell = Some((now, before));
+        }
+    }
+}
+
+impl Out {
+    fn take(&mut self, sent: Seconds, arrived: Seconds, bytes: f64) {
+        self.count += 1;
+        self.bytes += bytes;
+        if arrived < self.arrived.0 {
+            (self.arrived.0, self.first_bytes) = (arrived, bytes);
+        }
+        self.arrived.1 = self.arrived.1.max(arrived);
+        if sent > self.sent.1 {
+            (self.sent.1, self.last_bytes) = (sent, bytes);
+        }
+        self.sent.0 = self.sent.0.min(sent);
+    }
+
+    /// Bits a second, and whether the path was full.
+    fn found(&self) -> Option<(f64, bool)> {
+        if f64::from(self.count) < TOLD * (self.last - self.first + 1) as f64 || self.count < 2 {
+            return None;
+        }
+        let (leaving, arriving) = (self.sent.1 - self.sent.0, self.arrived.1 - self.arrived.0);
+        if !(leaving > 0.0 && leaving <= 1.0 && arriving > 0.0 && arriving <= 1.0) {
+            return None;
+        }
+        let sent = 8.0 * (self.bytes - self.last_bytes) / leaving;
+        let came = 8.0 * (self.bytes - self.first_bytes) / arriving;
+        if came > COMPRESSED * sent {
+            return None;
+        }
+        Some((came.min(sent), came < FULL * sent))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GROUND: Ground = Ground { bps: 5e5, wanted: 4e6, limited: None, blocked: false };
+
+    /// Sends a probe over a path of so many bits a second; what it found.
+    fn sent(probes: &mut Probes, now: f64, cluster: Cluster, path: f64) -> (f64, bool) {
+        probes.left(now, cluster.bps, 0..=9);
+        let (mut found, mut free) = (Taken::Foreign, 0.0_f64);
+        for number in 0..10_i64 {
+            let sent = now + number as f64 * 8000.0 / cluster.bps;
+            free = free.max(sent) + 8000.0 / path;
+            found = probes.take(number, sent, free, 1000, GROUND.bps);
+        }
+        let Taken::Found(bps, full) = found else { panic!("{found:?}") };
+        (bps, full)
+    }
+
+    fn about(found: f64, bps: f64) {
+        assert!((found / bps - 1.0).abs() < 0.01, "{found} is not {bps}");
+    }
+
+    #[test]
+    fn it_begins_with_three_and_six_times_and_goes_on_while_that_gets_through() {
+        let mut probes = Probes::default();
+        let first = probes.due(0.0, GROUND).expect("a probe");
+        assert_eq!((first.bps, first.bytes, first.packet), (1.5e6, 2813, 562));
+        let (found, full) = sent(&mut probes, 0.0, first, 1e8);
+        about(found, 1.5e6);
+        assert!(!full);
+        let next = probes.due(0.1, Ground { bps: 1.5e6, ..GROUND }).expect("another");
+        about(next.bps, 3e6);
+    }
+
+    #[test]
+    fn a_full_path_is_asked_for_a_little_less_than_it_let_through() {
+        let mut probes = Probes::default();
+        let cluster = probes.due(0.0, GROUND).expect("a probe");
+        let (found, full) = sent(&mut probes, 0.0, cluster, 1e6);
+        about(found, 1e6);
+        assert!(full);
+        about(probes.due(0.1, GROUND).expect("another").bps, 0.9e6);
+    }
+
+    #[test]
+    fn nothing_is_asked_that_nobody_wants_or_while_a_queue_grows() {
+        let mut probes = Probes::default();
+        assert_eq!(probes.due(0.0, Ground { wanted: 4e5, ..GROUND }), None);
+        assert_eq!(probes.due(0.1, Ground { blocked: true, ..GROUND }), None);
+        assert!(probes.due(0.2, GROUND).is_some());
+    }
+
+    #[test]
+    fn who_could_use_more_is_asked_every_few_seconds() {
+        let mut probes = Probes::default();
+        let asked = (0..1000).filter(|at| probes.due(f64::from(*at) * 0.1, GROUND).is_some()).count();
+        assert!((35..=45).contains(&asked), "{asked} in 100 s");
+    }
+}

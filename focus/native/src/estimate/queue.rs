@@ -1,0 +1,87 @@
+//! How long the queue on the path is now: the newest delay over the least of late, and how much less to send while it
+//! is long.
+//!
+//! Pure. The two clocks need not agree: only differences count.
+
+use crate::media::Seconds;
+
+/// The least delay is looked for in the newest one to two of these.
+const HALF: Seconds = 15.0;
+/// Up to here a queue is a burst that will be gone by itself.
+const SHORT: Seconds = 0.03;
+/// A longer one is to be gone in about so many seconds.
+const DRAINED: Seconds = 0.7;
+const STANDING: Seconds = 0.5;
+/// Never less than that of the estimate.
+const LEAST: f64 = 0.5;
+
+/// See the file's head.
+#[derive(Debug, Default)]
+pub struct Queue {
+    /// Least delay of this half of the window, and of the one before.
+    least: Option<Seconds>,
+    before: Option<Seconds>,
+    begun: Seconds,
+    newest: Seconds,
+    long: Option<Seconds>,
+}
+
+impl Queue {
+    /// A packet's delay, on whatever clocks.
+    pub fn take(&mut self, now: Seconds, delay: Seconds) {
+        if now - self.begun > HALF {
+            self.before = self.least.take();
+            self.begun = now;
+        }
+        self.least = Some(self.least.map_or(delay, |least| least.min(delay)));
+        self.newest = delay;
+        self.long = if self.seconds() > SHORT { self.long.or(Some(now)) } else { None };
+    }
+
+    /// Whether it has been too long for half a second: then more is sent than the path carries, though no trend says so.
+    #[must_use]
+    pub fn stands(&self, now: Seconds) -> bool {
+        self.long.is_some_and(|since| now - since > STANDING)
+    }
+
+    /// Seconds that a packet waits now.
+    #[must_use]
+    pub fn seconds(&self) -> Seconds {
+        match (self.least, self.before) {
+            (Some(one), Some(other)) => self.newest - one.min(other),
+            (Some(one), None) | (None, Some(one)) => self.newest - one,
+            (None, None) => 0.0,
+        }
+    }
+
+    /// What part of the estimate to send, so that it drains.
+    #[must_use]
+    pub fn part(&self) -> f64 {
+        (1.0 - (self.seconds() - SHORT).max(0.0) / DRAINED).max(LEAST)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_clocks_need_not_agree_and_a_short_queue_is_let_be() {
+        let mut queue = Queue::default();
+        for (now, delay, part) in
+            [(1.0, -500.0, 1.0), (1.1, -499.98, 1.0), (1.2, -499.62, 0.5), (1.3, -499.83, 0.8), (1.4, -500.0, 1.0)]
+        {
+            queue.take(now, delay);
+            assert!((queue.part() - part).abs() < 1e-6, "{now}: {}", queue.part());
+        }
+    }
+
+    #[test]
+    fn a_path_that_got_longer_is_no_queue_for_ever() {
+        let mut queue = Queue::default();
+        for at in 0..50 {
+            queue.take(f64::from(at), if at < 10 { 0.05 } else { 0.15 });
+        }
+        assert_eq!(queue.seconds(), 0.0);
+    }
+}
