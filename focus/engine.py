@@ -16,9 +16,6 @@ from focus.commands import Command, Counters, Event
 
 log = logging.getLogger(__name__)
 
-AUTO_TAKES_NATIVE = False
-"Whether \"auto\" means the native engine where it is built. It must pass `tests/contract/` first."
-
 
 @dataclass(frozen=True, slots=True)
 class Settings:
@@ -72,7 +69,7 @@ def choose(name: str, settings: Settings) -> Engine:
     from focus.native import NativeEngine, Unavailable
 
     why = ""
-    if name == "native" or (name == "auto" and AUTO_TAKES_NATIVE):
+    if name in ("native", "auto"):
         try:
             engine = NativeEngine(settings)
         except Unavailable as error:

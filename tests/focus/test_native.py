@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from focus import engine, native
+from focus import native
 from focus.engine import Settings, choose
 from focus.native import HERE, NativeEngine, Unavailable, available, digest, unfit
 from focus.reference.engine import ReferenceEngine
@@ -46,7 +46,6 @@ def test_what_is_built_here_was_built_from_what_lies_here() -> None:
 
 async def test_without_a_fit_module_it_says_so_and_auto_takes_the_other(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(native, "digest", lambda folder: "stale")
-    monkeypatch.setattr(engine, "AUTO_TAKES_NATIVE", True)
     with pytest.raises(Unavailable, match="make setup"):
         choose("native", LOOPBACK)
     for name in ("auto", "python"):
@@ -56,8 +55,7 @@ async def test_without_a_fit_module_it_says_so_and_auto_takes_the_other(monkeypa
     assert not available()
 
 
-async def test_auto_takes_the_native_engine_where_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engine, "AUTO_TAKES_NATIVE", True)
+async def test_auto_takes_the_native_engine_where_it_is() -> None:
     chosen = choose("auto", LOOPBACK)
     assert isinstance(chosen, NativeEngine) is available()
     await chosen.close()
