@@ -65,7 +65,21 @@ ENGINE: tuple[Row, ...] = (
         TESTS,
         minutes=20,
     ),
-    Row(4, "garbage", "10,000 garbage packets a second for 60 s: added loss 0.1 %, no reply byte, RSS +5 MB"),
+    Row(
+        4,
+        "garbage",
+        "10,000 garbage packets a second for 60 s: added loss 0.1 %, no reply byte, RSS +5 MB",
+        "make bench NAME=garbage",
+        from_json(
+            added_loss="added_loss",
+            reply_bytes="reply_bytes",
+            rss_mb="rss_added_mb",
+            cores="cores",
+            cores_quiet="cores_quiet",
+            load="load",
+        ),
+        minutes=5,
+    ),
     Row(4, "browsers", "Chromium and Firefox send to and receive from each other in every codec they have; aiortc too"),
     Row(4, "join-storm", "200 joins in 5 s while 100 watch: their p99 gap stays under 100 ms"),
 )

@@ -34,6 +34,9 @@ SAMPLES: dict[str, dict[str, Any]] = {
     "restart": restart.judged([{"Ada": 1.0, restart.PAGE: 1.5}], 1, True),
     "signalling": signalling.verdict([STAGE]),
     "join": {"p50_ms": 416, "p95_ms": 446, "failed": 0, "focus_cpu_ms_per_join": 24.7},
+    "garbage": {
+        "added_loss": 0.0, "reply_bytes": 0, "rss_added_mb": 0.2, "cores": 0.07, "cores_quiet": 0.01, "load": 1.0,
+    },
     "packet": judged("reference", Shape(270), {"reference": [Series(50, (STRETCH,), (STRETCH,), 0.0, "", 0.0)]}),
 }
 
