@@ -11,7 +11,7 @@ import multiprocessing
 import os
 import resource
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from typing import Any, TypeVar
@@ -29,21 +29,21 @@ ENDED = "the engine's process ended; what it said is above"
 SETTINGS = Settings(addresses=("127.0.0.1",))
 
 
-def reference() -> Engine:
+def reference(settings: Settings) -> Engine:
     """The engine in Python."""
     from focus.reference.engine import ReferenceEngine
 
-    return ReferenceEngine(SETTINGS, time.monotonic)
+    return ReferenceEngine(settings, time.monotonic)
 
 
-def native() -> Engine:
-    """The engine in Rust. Raises `focus.native.Unavailable`."""
+def native(settings: Settings) -> Engine:
+    """The engine in Rust. Raises `Unavailable` where it is not built."""
     from focus.native import NativeEngine
 
-    return NativeEngine(SETTINGS)
+    return NativeEngine(settings)
 
 
-ENGINES: dict[str, Callable[[], Engine]] = {"reference": reference, "native": native}
+ENGINES: dict[str, Callable[[Settings], Engine]] = {"reference": reference, "native": native}
 "Called inside a running event loop."
 
 
@@ -56,15 +56,19 @@ class Reading:
     rss: int
     "Bytes at most so far."
     counters: Counters
+    figures: Mapping[str, int]
+    "What the engine's pump counted of its own work; the reference engine has none."
+    wakes: int
+    "Times that the engine woke Python up."
 
 
 class Apart:
     """The near side. Made inside a running event loop; `close` ends the process."""
 
-    def __init__(self, name: str, cpus: frozenset[int]) -> None:
+    def __init__(self, name: str, cpus: frozenset[int], settings: Settings = SETTINGS) -> None:
         context = multiprocessing.get_context("spawn")
         self._pipe, far = context.Pipe()
-        self._process = context.Process(target=serve, args=(far, name, cpus), daemon=True)
+        self._process = context.Process(target=serve, args=(far, name, cpus, settings), daemon=True)
         self._process.start()
         far.close()
         self.events: list[Event] = []
@@ -145,19 +149,27 @@ class Apart:
             self._came.notify_all()
 
 
-def serve(pipe: Connection, name: str, cpus: frozenset[int]) -> None:
+def serve(pipe: Connection, name: str, cpus: frozenset[int], settings: Settings) -> None:
     """The far side: run the engine until the pipe ends."""
     import uvloop
 
     os.sched_setaffinity(0, cpus)
-    uvloop.run(obey(pipe, ENGINES[name]))
+    make = ENGINES[name]
+    uvloop.run(obey(pipe, lambda: make(settings)))
 
 
 async def obey(pipe: Connection, make: Callable[[], Engine]) -> None:
     """Hand commands to the engine and its events back."""
     engine = make()
     over = asyncio.Event()
-    engine.listen(lambda: pipe.send(engine.drain()))
+    wakes = 0
+
+    def tell() -> None:
+        nonlocal wakes
+        wakes += 1
+        pipe.send(engine.drain())
+
+    engine.listen(tell)
 
     def read() -> None:
         try:
@@ -165,7 +177,8 @@ async def obey(pipe: Connection, make: Callable[[], Engine]) -> None:
                 message = pipe.recv()
                 if message == "reading":
                     rss = 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-                    pipe.send(Reading(time.process_time(), rss, engine.counters()))
+                    figures: Mapping[str, int] = getattr(engine, "figures", dict)()
+                    pipe.send(Reading(time.process_time(), rss, engine.counters(), figures, wakes))
                 else:
                     engine.submit(message)
         except (EOFError, ConnectionError):

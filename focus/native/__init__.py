@@ -61,6 +61,18 @@ def table() -> type[_native.Table]:
     return found
 
 
+def crowd() -> type[_native.Crowd]:
+    """The class of native synthetic clients, for measurements. Raises `Unavailable`."""
+    found: type[_native.Crowd] = _module().Crowd
+    return found
+
+
+def bare_loop() -> Callable[..., dict[str, int]]:
+    """What the engine's cost is held against (see `_native.pyi`). Raises `Unavailable`."""
+    found: Callable[..., dict[str, int]] = _module().bare_loop
+    return found
+
+
 def _module() -> ModuleType:
     """The module in Rust, fresh. Raises `Unavailable`."""
     try:

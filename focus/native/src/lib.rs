@@ -7,6 +7,7 @@
 #![deny(unsafe_code)]
 
 pub mod command;
+pub mod crowd;
 pub mod engine;
 pub mod estimate;
 pub mod media;

@@ -124,6 +124,11 @@ impl Outbox {
         self.waiting.iter().filter_map(|peer| self.lanes.get(*peer as usize))
     }
 
+    /// As `waiting`, each with its peer.
+    pub fn lanes(&self) -> impl Iterator<Item = (u32, &Lane)> {
+        self.waiting.iter().filter_map(|peer| Some((*peer, self.lanes.get(*peer as usize)?)))
+    }
+
     /// Whether nothing waits.
     #[must_use]
     pub fn is_empty(&self) -> bool {

@@ -2,6 +2,7 @@
 //!
 //! It decides nothing. The worker's thread never enters Python; only calls that Python makes do.
 
+mod crowd;
 mod words;
 
 use std::net::IpAddr;
@@ -27,6 +28,10 @@ mod _native {
     use super::Engine;
     #[pymodule_export]
     use super::Table;
+    #[pymodule_export]
+    use super::crowd::Crowd;
+    #[pymodule_export]
+    use super::crowd::bare_loop;
 
     /// Digest of the sources that this was built from.
     #[pymodule_export]
@@ -121,27 +126,7 @@ impl Engine {
 
     /// What the pump counts of its own work, by name.
     fn figures<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
-        let figures = self.pump.counted().figures;
-        let found = PyDict::new(py);
-        for (name, count) in [
-            ("wakeups", figures.wakeups),
-            ("receives", figures.receives),
-            ("received", figures.received),
-            ("cut", figures.cut),
-            ("sends", figures.sends),
-            ("sent", figures.sent),
-            ("overflowed", figures.overflowed),
-            ("refused", figures.refused),
-            ("cut_up", figures.cut_up),
-            ("panics", figures.panics),
-            ("allocations", figures.allocations),
-        ] {
-            found.set_item(name, count)?;
-        }
-        for (number, count) in figures.trains.into_iter().enumerate() {
-            found.set_item(format!("trains_to_{}", 1 << number), count)?;
-        }
-        Ok(found)
+        counted(py, &self.pump.counted().figures)
     }
 
     /// End every peer with a goodbye, and free the sockets. Said twice, it does nothing.
@@ -223,6 +208,30 @@ impl Table {
         found.set_item("keyframe_requests", tally.keyframe_requests)?;
         Ok(found)
     }
+}
+
+/// What a pump counts, by name.
+fn counted<'py>(py: Python<'py>, figures: &pump::Figures) -> PyResult<Bound<'py, PyDict>> {
+    let found = PyDict::new(py);
+    for (name, count) in [
+        ("wakeups", figures.wakeups),
+        ("receives", figures.receives),
+        ("received", figures.received),
+        ("cut", figures.cut),
+        ("sends", figures.sends),
+        ("sent", figures.sent),
+        ("overflowed", figures.overflowed),
+        ("refused", figures.refused),
+        ("cut_up", figures.cut_up),
+        ("panics", figures.panics),
+        ("allocations", figures.allocations),
+    ] {
+        found.set_item(name, count)?;
+    }
+    for (number, count) in figures.trains.into_iter().enumerate() {
+        found.set_item(format!("trains_to_{}", 1 << number), count)?;
+    }
+    Ok(found)
 }
 
 fn since(seconds: f64) -> PyResult<Duration> {

@@ -63,8 +63,8 @@ pub struct Block<'a> {
 /// The parts of a block that the route makes itself.
 #[derive(Clone, Copy, Debug)]
 pub struct Own {
-    send_time: [u8; 3],
-    number: [u8; 2],
+    pub(crate) send_time: [u8; 3],
+    pub(crate) number: [u8; 2],
 }
 
 impl Own {

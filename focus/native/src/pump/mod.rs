@@ -8,8 +8,11 @@
 
 mod addresses;
 pub mod allocations;
+pub mod bare;
 mod bell;
+pub mod crowd;
 mod engine;
+mod epoll;
 mod figures;
 mod mail;
 mod outlet;

@@ -33,7 +33,7 @@ enum Gso {
 #[repr(C, align(8))]
 struct Control([u8; 24]);
 
-/// What leaves by one socket. Made and used by one thread.
+/// What leaves by one socket. Used by one thread at a time.
 pub struct Outlet {
     gso: Gso,
     used: usize,
@@ -44,6 +44,10 @@ pub struct Outlet {
     segments: Box<[usize]>,
     headers: Box<[mmsghdr]>,
 }
+
+// SAFETY: its pointers are to memory of its own, which does not move with it, and to bytes that are used within one
+// call of `send` only.
+unsafe impl Send for Outlet {}
 
 impl Outlet {
     /// Memory for a batch. `gso`: whether to try it.

@@ -64,6 +64,11 @@ impl Socket {
         Ok(Self { fd, address })
     }
 
+    /// Have the kernel tell of each datagram when it came (SO_TIMESTAMPNS).
+    pub fn stamp(&self) -> io::Result<()> {
+        set(&self.fd, libc::SOL_SOCKET, libc::SO_TIMESTAMPNS, 1)
+    }
+
     /// What it is bound to.
     pub fn address(&self) -> SocketAddr {
         self.address
@@ -123,15 +128,16 @@ pub fn bind_all(
     Err(last)
 }
 
-/// Room for one control message that carries an int (UDP_GRO), aligned as the kernel wants it.
+/// Room for two control messages, an int (UDP_GRO) and a time, aligned as the kernel wants them.
 #[derive(Clone, Copy)]
 #[repr(C, align(8))]
-struct Control([u8; 32]);
+struct Control([u8; 64]);
 
 /// Where a batch of datagrams is read into. Made and used by one thread.
 pub struct Inlet {
     room: usize,
     joined: bool,
+    stamped: bool,
     bytes: Vec<u8>,
     names: Vec<Raw>,
     controls: Vec<Control>,
@@ -149,20 +155,28 @@ pub struct Received<'a> {
     pub segment: usize,
     /// It was longer than the room.
     pub cut: bool,
+    /// When it came, in nanoseconds since the Unix epoch, where that is told.
+    pub stamp: Option<u64>,
 }
 
 impl Inlet {
     /// Memory for a batch. `joined`: as the sockets were bound.
     pub fn new(joined: bool) -> Self {
+        Self::with(joined, false)
+    }
+
+    /// As `new`. `stamped`: the sockets tell when what they get came.
+    pub fn with(joined: bool, stamped: bool) -> Self {
         let room = if joined { LONGEST_JOINED } else { LONGEST };
         // SAFETY: a header of null pointers and zero lengths is a valid one.
         let header: mmsghdr = unsafe { zeroed() };
         Self {
             room,
             joined,
+            stamped,
             bytes: vec![0; room * BATCH],
             names: vec![Raw::empty(); BATCH],
-            controls: vec![Control([0; 32]); BATCH],
+            controls: vec![Control([0; 64]); BATCH],
             iovecs: vec![iovec { iov_base: ptr::null_mut(), iov_len: 0 }; BATCH],
             headers: vec![header; BATCH],
         }
@@ -180,7 +194,7 @@ impl Inlet {
             header.msg_iov = iovec;
             header.msg_iovlen = 1;
             header.msg_flags = 0;
-            if self.joined {
+            if self.joined || self.stamped {
                 header.msg_control = ptr::from_mut(control).cast();
                 header.msg_controllen = size_of::<Control>();
             }
@@ -200,27 +214,43 @@ impl Inlet {
         let from = self.names.get(place)?.address()?;
         let length = header.msg_len as usize;
         let start = place * self.room;
-        let segment = if self.joined { joined_size(&header.msg_hdr) } else { None };
+        let told = if self.joined || self.stamped { told(&header.msg_hdr) } else { Told::default() };
         let cut = header.msg_hdr.msg_flags & libc::MSG_TRUNC != 0;
         let bytes = self.bytes.get_mut(start..start + length.min(self.room))?;
-        Some(Received { from, segment: segment.unwrap_or(length).max(1), bytes, cut })
+        Some(Received { from, segment: told.segment.unwrap_or(length).max(1), bytes, cut, stamp: told.stamp })
     }
 }
 
-/// What the kernel says of the size of joined datagrams.
-fn joined_size(header: &libc::msghdr) -> Option<usize> {
-    // SAFETY: the kernel wrote the control messages and their total length into our room; the macros stay in it.
+/// What the kernel says of a datagram beside its bytes.
+#[derive(Default)]
+struct Told {
+    /// The size of those that it joined.
+    segment: Option<usize>,
+    stamp: Option<u64>,
+}
+
+fn told(header: &libc::msghdr) -> Told {
+    let mut told = Told::default();
+    // SAFETY: the kernel wrote the control messages and their total length into our room; the macros stay in it, and
+    // each kind of message has the value that is read.
     unsafe {
         let mut control = libc::CMSG_FIRSTHDR(header);
         while let Some(found) = control.as_ref() {
-            if (found.cmsg_level, found.cmsg_type) == (libc::SOL_UDP, libc::UDP_GRO) {
-                let size = libc::CMSG_DATA(control).cast::<c_int>().read_unaligned();
-                return usize::try_from(size).ok();
+            match (found.cmsg_level, found.cmsg_type) {
+                (libc::SOL_UDP, libc::UDP_GRO) => {
+                    let size = libc::CMSG_DATA(control).cast::<c_int>().read_unaligned();
+                    told.segment = usize::try_from(size).ok();
+                }
+                (libc::SOL_SOCKET, libc::SCM_TIMESTAMPNS) => {
+                    let time = libc::CMSG_DATA(control).cast::<libc::timespec>().read_unaligned();
+                    told.stamp = Some((time.tv_sec as u64).wrapping_mul(1_000_000_000) + time.tv_nsec as u64);
+                }
+                _ => {}
             }
             control = libc::CMSG_NXTHDR(header, control);
         }
     }
-    None
+    told
 }
 
 #[cfg(test)]
@@ -249,6 +279,18 @@ mod tests {
         assert!(inlet.at(1).expect("one").cut);
         assert_eq!(inlet.at(2).expect("one").bytes.len(), 0);
         assert_eq!(inlet.receive(&socket).expect("nothing"), 0);
+    }
+
+    #[test]
+    fn a_stamped_socket_tells_when_a_datagram_came() {
+        let socket = Socket::bind(HOME, 0, true).expect("a socket");
+        socket.stamp().expect("stamps");
+        client().send_to(b"first", socket.address()).expect("sent");
+        let mut inlet = Inlet::with(true, true);
+        assert_eq!(inlet.receive(&socket).expect("read"), 1);
+        let stamp = inlet.at(0).and_then(|one| one.stamp).expect("a stamp");
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("later").as_nanos() as u64;
+        assert!(now - stamp < 60_000_000_000);
     }
 
     #[test]

@@ -13,7 +13,7 @@ use crate::command::{Codec, Command, Credentials, Event, Expect, Extensions, For
 // From Python.
 
 /// A field of a command. The error names it.
-fn get<'py, T: FromPyObjectOwned<'py>>(object: &Bound<'py, PyAny>, name: &str) -> PyResult<T> {
+pub(super) fn get<'py, T: FromPyObjectOwned<'py>>(object: &Bound<'py, PyAny>, name: &str) -> PyResult<T> {
     let value = object.getattr(name)?;
     value.extract().map_err(|error: T::Error| {
         let kind = object.get_type().name().map_or_else(|_| "?".into(), |name| name.to_string());
@@ -26,7 +26,11 @@ fn text<T: From<String>>(object: &Bound<'_, PyAny>, name: &str) -> PyResult<T> {
     get::<String>(object, name).map(T::from)
 }
 
-fn part<T>(object: &Bound<'_, PyAny>, name: &str, read: fn(&Bound<'_, PyAny>) -> PyResult<T>) -> PyResult<T> {
+pub(super) fn part<T>(
+    object: &Bound<'_, PyAny>,
+    name: &str,
+    read: fn(&Bound<'_, PyAny>) -> PyResult<T>,
+) -> PyResult<T> {
     read(&object.getattr(name)?)
 }
 
@@ -106,7 +110,7 @@ fn candidates(list: &Bound<'_, PyAny>) -> PyResult<Vec<SocketAddr>> {
     Ok(found)
 }
 
-fn codec(object: &Bound<'_, PyAny>) -> PyResult<Codec> {
+pub(super) fn codec(object: &Bound<'_, PyAny>) -> PyResult<Codec> {
     Ok(Codec {
         format: Format::named(&get::<String>(object, "name")?),
         clock: get(object, "clock")?,
@@ -115,7 +119,7 @@ fn codec(object: &Bound<'_, PyAny>) -> PyResult<Codec> {
     })
 }
 
-fn extensions(object: &Bound<'_, PyAny>) -> PyResult<Extensions> {
+pub(super) fn extensions(object: &Bound<'_, PyAny>) -> PyResult<Extensions> {
     Ok(Extensions {
         mid: get(object, "mid")?,
         rid: get(object, "rid")?,

@@ -19,7 +19,7 @@ mod identity;
 mod pace;
 #[cfg(any(test, feature = "probes"))]
 pub(crate) mod probes;
-mod replay;
+pub(crate) mod replay;
 mod sctp;
 pub mod srtp;
 mod streams;

@@ -2,7 +2,7 @@
 
 /// The last `64 * WORDS` indices up to the highest one seen.
 #[derive(Clone, Debug)]
-pub(super) struct Window<const WORDS: usize> {
+pub(crate) struct Window<const WORDS: usize> {
     highest: u64,
     /// A ring: index `i` has bit `i mod (64 * WORDS)`.
     seen: [u64; WORDS],
@@ -12,7 +12,7 @@ pub(super) struct Window<const WORDS: usize> {
 impl<const WORDS: usize> Window<WORDS> {
     const BITS: u64 = 64 * WORDS as u64;
 
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { highest: 0, seen: [0; WORDS], empty: true }
     }
 
@@ -22,7 +22,7 @@ impl<const WORDS: usize> Window<WORDS> {
     }
 
     /// Whether the index is new: neither seen, nor so old that nobody knows.
-    pub(super) fn is_new(&self, index: u64) -> bool {
+    pub(crate) fn is_new(&self, index: u64) -> bool {
         if self.empty || index > self.highest {
             return true;
         }
@@ -31,7 +31,7 @@ impl<const WORDS: usize> Window<WORDS> {
     }
 
     /// Mark an index that `is_new`. Only after authentication.
-    pub(super) fn mark(&mut self, index: u64) {
+    pub(crate) fn mark(&mut self, index: u64) {
         if self.empty || index > self.highest {
             let steps = if self.empty { Self::BITS } else { index - self.highest };
             if steps >= Self::BITS {
@@ -54,7 +54,7 @@ impl<const WORDS: usize> Window<WORDS> {
 
     /// The 48-bit index nearest to the highest one that ends in this sequence number. Of the first
     /// packet the rollover counter is 0.
-    pub(super) fn estimate(&self, sequence: u16) -> u64 {
+    pub(crate) fn estimate(&self, sequence: u16) -> u64 {
         if self.empty {
             return u64::from(sequence);
         }
