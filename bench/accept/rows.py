@@ -135,7 +135,7 @@ CALL: tuple[Row, ...] = (
         3,
         "packet",
         "CPU per forwarded packet of the reference engine at 1 to 50",
-        "make bench NAME=packet",
+        "make bench NAME=packet ARGS='--case reference'",
         from_json(
             us="us_per_packet",
             bare_us="bare_us_per_packet",

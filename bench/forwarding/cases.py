@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any
 
@@ -107,7 +107,7 @@ async def quiet(effort: Effort) -> dict[str, Any]:
     return told("quiet", effort, BURSTS, rows["bursts"], rows) | {"pass": good}
 
 
-CASES: dict[str, Callable[[Effort], Awaitable[dict[str, Any]]]] = {
+CASES: dict[str, Callable[[Effort], Coroutine[Any, Any, dict[str, Any]]]] = {
     "bursts": bursts,
     "singles": singles,
     "latency": latency,

@@ -14,6 +14,7 @@ import pytest
 from bench import restart, signalling
 from bench.accept.row import Row
 from bench.accept.rows import ROWS
+from bench.forwarding import cases, cost
 from bench.forwarding.camera import Shape
 from bench.forwarding.figures import Series, Stretch, judged
 
@@ -26,6 +27,12 @@ STAGE = {
 CALL = {"frames_per_second": 29.9, "freezes": 0, "apart_ms_median": 21.0}
 USED = {"seconds": 60.0, "cores": 0.5, "rss_mb": 120.0}
 STRETCH = Stretch(10.0, 0.05, 1000, 1000, 0, (0.001, 0.002))
+SINKS = {"received": 1000, "latency_us_p50": 90, "latency_us_p99": 400, "latency_us_most": 500}
+ROW = cost.row([cost.Taken(1.0, 0.002, 1000, SINKS, {}, 1)], [cost.Taken(1.0, 0.0015, 1000, SINKS, {}, 0)])
+MORE = {"reference_us_per_packet": 20.0, "coalesced_us_per_packet": 3.2}
+NATIVE = cases.told(
+    "bursts", cases.Effort(100, 1.0, 1, frozenset()), cases.BURSTS, ROW | MORE, {"plain sinks": ROW, "GRO sinks": ROW}
+)
 
 SAMPLES: dict[str, dict[str, Any]] = {
     "quality": {"direct": CALL, "plain": CALL, "olm": CALL, "ratio": 1.0},
@@ -38,6 +45,7 @@ SAMPLES: dict[str, dict[str, Any]] = {
         "added_loss": 0.0, "reply_bytes": 0, "rss_added_mb": 0.2, "cores": 0.07, "cores_quiet": 0.01, "load": 1.0,
     },
     "packet": judged("reference", Shape(270), {"reference": [Series(50, (STRETCH,), (STRETCH,), 0.0, "", 0.0)]}),
+    **{f"packet-{case}": NATIVE for case in cases.CASES},
 }
 
 
