@@ -40,6 +40,8 @@ fn print(identity: (&str, &str)) -> Vec<(String, Vec<u8>)> {
     vec![(identity.0.to_owned(), digest)]
 }
 
+type Fate = dyn FnMut(PeerKey, &mut Vec<u8>) -> bool;
+
 /// An engine, a crowd, and what is under way between them.
 struct Stand {
     now: Instant,
@@ -47,7 +49,7 @@ struct Stand {
     engine: Engine,
     crowd: Crowd,
     /// Whether a datagram to a client is lost or changed.
-    fate: Box<dyn FnMut(PeerKey, &mut Vec<u8>) -> bool>,
+    fate: Box<Fate>,
     events: Vec<Event>,
 }
 
