@@ -6,6 +6,7 @@
  */
 import type { Config, ToDevice } from "../config";
 import { isTerminated, liveCall, MEMBER, REFRESH, sessionOf } from "../core/membership";
+import { framesPerSecond } from "../core/pace";
 import { SETTLED, verdict, type Ending } from "../core/reconnect";
 import type { Purpose, Size } from "../core/vocabulary";
 import type { Login } from "../matrix/login";
@@ -342,6 +343,7 @@ export class Call implements CallControls {
   private tellStreams(): void {
     const { session } = this;
     this.subscriber.setStreams(this.roster.infos);
+    void this.leg?.outgoing.pace(framesPerSecond(1 + this.roster.people));
     this.store.set({ streams: this.roster.read((user) => session?.nameOf(user) ?? user) });
   }
 

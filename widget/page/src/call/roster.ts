@@ -15,6 +15,11 @@ export class Roster {
     this.infos = replaceStreams(this.infos, newest);
   }
 
+  /** How many others are in the call with a stream. */
+  get people(): number {
+    return new Set(this.infos.map(({ owner }) => owner.userId)).size;
+  }
+
   setTracks(tracks: Tracks): void {
     this.tracks = tracks;
   }
