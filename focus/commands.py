@@ -298,6 +298,8 @@ class Drop(StrEnum):
     MALFORMED = "malformed"
     AUTHENTICATION = "authentication"
     REPLAYED = "replayed"
+    DUPLICATE = "duplicate"
+    "It came already, or was repaired already. Chromium fills what it may send with such."
     TOO_FAST = "too_fast"
     UNKNOWN_SSRC = "unknown_ssrc"
     UNKNOWN_PAYLOAD_TYPE = "unknown_payload_type"

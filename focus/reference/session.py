@@ -90,7 +90,7 @@ class Session:
             return self.tally.drop(Drop.TOO_OLD)
         packet.index = index
         if not layer.keep(packet):
-            return self.tally.drop(Drop.REPLAYED)
+            return self.tally.drop(Drop.DUPLICATE)
         if not packet.payload:
             return self._skip(track, layer, packet, Drop.PADDING)
         resized = track.read(layer, packet)

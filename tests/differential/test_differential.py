@@ -53,7 +53,7 @@ def test_scenarios_reach_every_drop_of_the_packet_path_and_every_event() -> None
         kinds |= {type(action) for _, action in scenario(seed).actions}
         reached |= {type(event).__name__ for step in steps for event in step.events}
         reached |= (steps[-1].totals or {}).keys()
-    transports = {"not_demuxed", "too_short", "authentication"}
+    transports = {"not_demuxed", "too_short", "authentication", "replayed"}
     packets = {str(reason) for reason in Drop if not reason.startswith("message")} - transports
     assert packets <= reached, packets - reached
     assert {"Appeared", "Vanished", "Switched", "Estimate", "Rates", "Levels"} <= reached

@@ -188,7 +188,7 @@ def test_the_same_packet_twice_is_forwarded_once() -> None:
     relay.route.aim(SINGLE)
     frame = Stream(0x1000).frame(keyframe=True)
     relay.publish([*frame, *frame], 0.0)
-    assert len(relay.got) == 1 and relay.dropped(Drop.REPLAYED) == 1
+    assert len(relay.got) == 1 and relay.dropped(Drop.DUPLICATE) == 1
 
 
 def test_a_pause_and_its_end_are_told_and_leave_no_gap() -> None:

@@ -220,6 +220,8 @@ drops! {
     Malformed = "malformed",
     Authentication = "authentication",
     Replayed = "replayed",
+    /// It came already, or was repaired already. Chromium fills what it may send with such.
+    Duplicate = "duplicate",
     TooFast = "too_fast",
     UnknownSsrc = "unknown_ssrc",
     UnknownPayloadType = "unknown_payload_type",

@@ -110,7 +110,7 @@ impl Layer {
     /// Understand a packet once for all sinks, and keep it. `Ok(true)` if the picture size is new.
     pub fn take(&mut self, arrival: &Arrival<'_>, index: i64, now: Seconds) -> Result<bool, Drop> {
         let Arrival { header, data, codec, kind, copied } = *arrival;
-        let kept = self.cache.admit(index).ok_or(Drop::Replayed)?;
+        let kept = self.cache.admit(index).ok_or(Drop::Duplicate)?;
         let payload = header.payload.of(data);
         if payload.is_empty() {
             return Err(Drop::Padding);

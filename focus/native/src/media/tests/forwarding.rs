@@ -55,7 +55,7 @@ fn a_lost_packet_leaves_exactly_its_own_gap_and_fits_in_when_it_comes_late() {
     let got = relay.got();
     let places: Vec<u16> = got.iter().map(|one| one.sequence.wrapping_sub(got[0].sequence)).collect();
     assert_eq!(places, [0, 1, 2, 3, 6, 7, 8, 9, 5, 4]);
-    assert_eq!(relay.dropped(Drop::Replayed), 1);
+    assert_eq!(relay.dropped(Drop::Duplicate), 1);
 }
 
 #[test]
@@ -122,7 +122,7 @@ fn a_missing_packet_is_asked_for_and_repaired_by_rtx() {
     let got = relay.got();
     let places: Vec<u16> = got.iter().map(|one| one.sequence.wrapping_sub(got[0].sequence)).collect();
     assert_eq!(places, [0, 1, 2, 3, 4, 7, 8, 9, 5]);
-    assert_eq!((relay.dropped(Drop::Replayed), relay.dropped(Drop::Padding)), (1, 1));
+    assert_eq!((relay.dropped(Drop::Duplicate), relay.dropped(Drop::Padding)), (1, 1));
     relay.sinks.rtcp.clear();
     relay.tick(0.2);
     assert_eq!(bytes::nacked(&relay.asked(P, 205)[0].1), [0]);
