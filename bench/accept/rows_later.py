@@ -76,7 +76,14 @@ ENGINE: tuple[Row, ...] = (
     Row(4, "audio", "10 speakers to 50 listeners: 3.0 us a packet with at most 5 ms of coalescing"),
     Row(4, "rooms", "20 ten-person rooms measured"),
     Row(4, "memory", "1,000 subscribers of one publisher: RSS per subscriber, bar 100 kB"),
-    Row(4, "join-cpu", "CPU of the focus per join 3 ms or less"),
+    Row(
+        4,
+        "join-cpu",
+        "CPU of the focus per join 3 ms or less, to-device and homeserver not counted, into a call of ten",
+        "make bench NAME=join_cpu",
+        from_json(ms="cpu_ms_per_join", of_two="by_people.2", of_fifty="by_people.50", load="load"),
+        minutes=15,
+    ),
     Row(4, "workers", "two workers: at most 1.1 x the cost of one, in order, no loss on the other worker"),
     Row(
         4,

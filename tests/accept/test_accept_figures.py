@@ -41,6 +41,7 @@ SAMPLES: dict[str, dict[str, Any]] = {
     "restart": restart.judged([{"Ada": 1.0, restart.PAGE: 1.5}], 1, True),
     "signalling": signalling.verdict([STAGE]),
     "join": {"p50_ms": 416, "p95_ms": 446, "failed": 0, "focus_cpu_ms_per_join": 24.7},
+    "join-cpu": {"cpu_ms_per_join": 2.5, "by_people": {"2": 1.5, "10": 2.5, "50": 20.0}, "load": 1.0},
     "garbage": {
         "added_loss": 0.0, "reply_bytes": 0, "rss_added_mb": 0.2, "cores": 0.07, "cores_quiet": 0.01, "load": 1.0,
     },
