@@ -12,7 +12,7 @@ from dataclasses import replace
 from focus import commands
 from focus.faults import PeerFault
 from focus.limits import Limits
-from focus.plan import NOTHING, Plan, changes, plan
+from focus.plan import NOTHING, Plan, changes, replan
 from focus.settle import settle
 from focus.snapshot import Conference
 from focus.step import step
@@ -55,8 +55,8 @@ class Running:
                 # made anew until patience ends. A bad offer of a live peer stays unanswered; the next one may be good.
                 if isinstance(event, Join) and event.peer not in conference.peers:
                     refused.append(Ended(event.peer, fault.earns))
-        conference = settle(conference, self._fingerprint, now, self._names)
-        wanted = plan(conference)
+        conference = settle(conference, self.conference, self._fingerprint, now, self._names)
+        wanted = replan(conference, self.conference, self._planned)
         effects = changes(self._planned, wanted)
         self._planned = replace(wanted, ended=())
         self.conference = replace(conference, ended=())

@@ -7,6 +7,7 @@ engines can carry and nothing else; what is refused stays in place with port 0 o
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from functools import lru_cache
 
 from focus.commands import Codec, Credentials, Extensions
 from focus.faults import PeerFault
@@ -39,6 +40,7 @@ STRONG = {"sha-256": 32, "sha-384": 48, "sha-512": 64}
 "Certificate hashes that are good enough (RFC 8122 §5), and their length in bytes."
 SENDING = ("sendrecv", "sendonly")
 RECEIVING = ("sendrecv", "recvonly")
+KINDS = {kind.value: kind for kind in Kind}
 NAME = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789")
 HEX = frozenset("0123456789ABCDEF")
 
@@ -76,7 +78,7 @@ class Line:
     @property
     def kind(self) -> Kind | None:
         """The kind, for audio and video."""
-        return Kind(self.media) if self.media in ("audio", "video") else None
+        return KINDS.get(self.media)
 
     @property
     def sends(self) -> bool:
@@ -91,7 +93,13 @@ class Line:
     @property
     def extensions(self) -> Extensions:
         """Accepted extensions by slot."""
-        return Extensions(**{URIS[uri]: number for number, uri in self.extmap})
+        return _extensions(self.extmap)
+
+
+@lru_cache(1024)
+def _extensions(extmap: tuple[tuple[int, str], ...]) -> Extensions:
+    """All lines of a peer, and most peers, have the same."""
+    return Extensions(**{URIS[uri]: number for number, uri in extmap})
 
 
 @dataclass(frozen=True, slots=True)

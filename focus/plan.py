@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from types import MappingProxyType
 
-from focus.commands import Close, Command, Expect, Forget, Open, Restart, Role, Route, SetLayer, Unroute
+from focus.commands import Close, Command, Expect, Extensions, Forget, Open, Restart, Role, Route, SetLayer, Unroute
 from focus.snapshot import Conference, Peer, Said, Slot
 from focus.subscribe import layer, wanted
 from focus.view import full_size, view
@@ -60,7 +61,15 @@ NOTHING = Plan()
 
 def plan(conference: Conference) -> Plan:
     """Read the plan off a conference."""
-    legs = {name: _leg(conference, peer) for name, peer in conference.peers.items()}
+    return replan(conference, Conference(conference.id, conference.limits), NOTHING)
+
+
+def replan(conference: Conference, last: Conference, planned: Plan) -> Plan:
+    """As `plan`. `planned` is the plan of `last`: legs that cannot have changed are taken over."""
+    legs = dict(planned.legs) if conference.like(last) else {}
+    for name, peer in conference.peers.items():
+        if name not in legs or peer is not last.peers[name]:
+            legs[name] = _leg(conference, peer)
     return Plan(MappingProxyType(legs), conference.ended)
 
 
@@ -109,9 +118,14 @@ def _route(peer: Peer, slot: Slot) -> Route | None:
     use, line = slot.use, slot.line
     if use is None or line is None:
         return None
-    # Layer ids mean nothing here: a sink gets one stream. Transport feedback has no estimator to go to yet.
-    ids = replace(line.extensions, rid=0, repaired_rid=0, transport_cc=0)
+    ids = _of_sink(line.extensions)
     return Route(use.route, use.track, peer.id, slot.mid, line.codecs[0], ids, use.ssrc, use.rtx_ssrc)
+
+
+@lru_cache(1024)
+def _of_sink(extensions: Extensions) -> Extensions:
+    """Layer ids mean nothing here: a sink gets one stream. Transport feedback has no estimator to go to yet."""
+    return replace(extensions, rid=0, repaired_rid=0, transport_cc=0)
 
 
 def changes(old: Plan, new: Plan) -> tuple[Command | Told, ...]:
@@ -122,11 +136,14 @@ def changes(old: Plan, new: Plan) -> tuple[Command | Told, ...]:
     closed: list[Command] = []
     for name, leg in old.legs.items():
         after = new.legs.get(name)
+        if after is leg:
+            continue
         down.extend(Unroute(route) for route in leg.routes if after is None or route not in after.routes)
         closed.extend(Forget(track) for track in leg.expects if after is None or track not in after.expects)
         if after is None:
             closed.append(Close(name))
-    for name, leg in new.legs.items():
+    moved = [(name, leg) for name, leg in new.legs.items() if old.legs.get(name) is not leg]
+    for name, leg in moved:
         before = old.legs.get(name)
         if before is None:
             up.append(leg.open)
@@ -135,7 +152,7 @@ def changes(old: Plan, new: Plan) -> tuple[Command | Told, ...]:
         up.extend(
             expect for track, expect in leg.expects.items() if before is None or before.expects.get(track) != expect
         )
-    for name, leg in new.legs.items():
+    for name, leg in moved:
         before = old.legs.get(name)
         for number, route in leg.routes.items():
             if before is None or before.routes.get(number) != route:

@@ -17,19 +17,27 @@ from focus.subscribe import wanted
 from focus.vocabulary import Kind, Names, Reason, RouteId
 
 
-def settle(conference: Conference, ours: tuple[str, str], now: float, names: Names) -> Conference:
-    """Bring every peer of a conference up to date. `ours` is our certificate's fingerprint."""
+def settle(
+    conference: Conference, last: Conference, ours: tuple[str, str], now: float, names: Names
+) -> Conference:
+    """Bring every peer of a conference up to date. `ours` is our certificate's fingerprint.
+
+    `last` was settled before: whom nothing has happened to since has its lines already.
+    """
     for name in list(conference.peers):
         reason = overdue(conference, conference.peers[name], now)
         if reason is not None:
             conference = end(conference, name, reason)
+    alike = conference.like(last)
     for name in list(conference.peers):
         peer = _pinged(conference, conference.peers[name], now)
         if peer.owed and peer.candidates is not None:
             peer = _answer(peer, ours, now)
         if not peer.owed and peer.outstanding is None:
-            conference, peer = _assign(conference, peer, names)
-            if any(slot.use != slot.agreed for slot in peer.slots) and may_offer(conference, peer, now):
+            if not alike or peer is not last.peers[name]:
+                conference, peer = _assign(conference, peer, names)
+            changed = any(slot.use is not slot.agreed and slot.use != slot.agreed for slot in peer.slots)
+            if changed and may_offer(conference, peer, now):
                 peer = _offer(conference, peer, ours, now)
         if peer is not conference.peers[name]:
             conference = replace(conference, peers=put(conference.peers, name, peer))

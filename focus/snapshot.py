@@ -149,6 +149,17 @@ class Conference:
     routes: int = 0
     "The number of the newest route."
 
+    def like(self, other: Conference) -> bool:
+        """Whether everybody publishes and says the same here as there: of others, nobody gets to know more."""
+        return (
+            self.tracks is other.tracks
+            and self.peers.keys() == other.peers.keys()
+            and all(
+                peer is before or peer.owner == before.owner and peer.streams == before.streams
+                for peer, before in ((peer, other.peers[name]) for name, peer in self.peers.items())
+            )
+        )
+
     def of(self, peer: PeerId) -> list[Published]:
         """What a peer publishes, in the order of its m-lines."""
         return [track for track in self.tracks.values() if track.peer == peer]

@@ -7,6 +7,7 @@ who may say what is decided in `admission.py` and `leg.py`.
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 from collections.abc import Mapping
@@ -22,6 +23,9 @@ FOCUS_SESSION = "sfu"
 METADATA = "sdp_stream_metadata"
 UNSTABLE_METADATA = "org.matrix.msc3077.sdp_stream_metadata"
 IDENTIFIER = re.compile(r"[\x21-\x7e]{1,255}")
+STRINGS = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)', re.DOTALL)
+"Strings of a JSON text, the last one perhaps without its end."
+BRACKETS = re.compile(r"[\[\]{}]")
 MOST_ITEMS = 512
 LONGEST_SDP = 262_144
 LARGEST_SIZE = 16_384
@@ -218,21 +222,9 @@ def _json(message: str, limit: int, depth: int) -> dict[str, Any]:
     """Parse JSON within bounds: length, nesting, and no key twice (security G2)."""
     if len(message) > limit:
         raise PeerFault("channel_too_long")
-    level = deepest = 0
-    quoted = escaped = False
-    for character in message:
-        # Counted outside of strings, so that nothing recurses over the limit.
-        if quoted:
-            quoted = escaped or character != '"'
-            escaped = character == "\\" and not escaped
-        elif character == '"':
-            quoted = True
-        elif character in "[{":
-            level += 1
-            deepest = max(deepest, level)
-        elif character in "]}":
-            level -= 1
-    if deepest > depth:
+    # Counted outside of strings, so that nothing recurses over the limit.
+    steps = (1 if bracket in "[{" else -1 for bracket in BRACKETS.findall(STRINGS.sub("", message)))
+    if max(itertools.accumulate(steps), default=0) > depth:
         raise PeerFault("channel_too_deep")
     try:
         value = json.loads(message, object_pairs_hook=_once, parse_constant=_no_constant)

@@ -95,6 +95,7 @@ def test_whatever_happens_the_engine_is_where_the_plan_is(actions: list[tuple[ob
         act(room, callers, action)
         now = plan(room.running.conference)
         assert changes(now, now) == (), "two plans alike need nothing"
+        assert room.running._planned.legs == now.legs, "what was taken over is as if made anew"
         fresh = built(now)
         engine = room.engine
         assert (engine.tracks, engine.routes, engine.layers) == (fresh.tracks, fresh.routes, fresh.layers)
