@@ -343,7 +343,7 @@ export class Call implements CallControls {
   private tellStreams(): void {
     const { session } = this;
     this.subscriber.setStreams(this.roster.infos);
-    void this.leg?.outgoing.pace(framesPerSecond(1 + this.roster.people));
+    this.options.media.pace(framesPerSecond(1 + this.roster.people));
     this.store.set({ streams: this.roster.read((user) => session?.nameOf(user) ?? user) });
   }
 

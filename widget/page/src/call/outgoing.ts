@@ -76,19 +76,6 @@ export class Outgoing {
     return this.mic.sender;
   }
 
-  /** Send at most so many frames of the camera a second. */
-  async pace(frames: number): Promise<void> {
-    const { sender } = this.camera;
-    const parameters = sender.getParameters();
-    if (parameters.encodings.every((layer) => layer.maxFramerate === frames)) return;
-    for (const layer of parameters.encodings) layer.maxFramerate = frames;
-    try {
-      await sender.setParameters(parameters);
-    } catch {
-      // The connection was closed, or changes at this moment: the next change of the call asks again.
-    }
-  }
-
   private readonly follow = (): void => {
     const { mic, camera, share } = this.media.store.value;
     void put(this.mic, mic.track);

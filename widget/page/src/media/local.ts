@@ -4,6 +4,7 @@
  * Acts are carried out one after another, so that clicks cannot overtake each other. It
  * knows no call: whoever sends the tracks watches the store.
  */
+import { framesPerSecond } from "../core/pace";
 import { Store } from "../store";
 import { problemOf, type MediaProblem } from "./problem";
 import { choose, chosen, type DeviceKind } from "./choice";
@@ -35,7 +36,7 @@ const OFF: Side = { on: false, track: undefined, problem: undefined };
 /** The camera's light goes out this long after muting: a quick change of mind costs nothing. */
 const CAMERA_LINGERS = 400;
 
-const PICTURE = { width: { ideal: 1280 }, height: { ideal: 720 }, frameRate: { ideal: 30, max: 30 } };
+const PICTURE = { width: { ideal: 1280 }, height: { ideal: 720 } };
 const SOUND = { echoCancellation: true, noiseSuppression: true, autoGainControl: true };
 
 export class LocalMedia {
@@ -48,6 +49,7 @@ export class LocalMedia {
     speaker: chosen("audiooutput"),
   });
   private acts: Promise<void> = Promise.resolve();
+  private frames = framesPerSecond(1);
   private lingering: ReturnType<typeof setTimeout> | undefined;
 
   constructor() {
@@ -90,6 +92,14 @@ export class LocalMedia {
     return this.act(async () => {
       if (on && !live(this.store.value.camera.track)) await this.acquire("camera");
     });
+  }
+
+  /** Capture so many frames a second from now on: what is not captured costs nobody anything. */
+  pace(frames: number): void {
+    if (frames === this.frames) return;
+    this.frames = frames;
+    // A camera that cannot, goes on as it does.
+    this.store.value.camera.track?.applyConstraints(this.picture()).catch(() => undefined);
   }
 
   /** Use another camera, microphone or speaker, now and next time. */
@@ -197,7 +207,8 @@ export class LocalMedia {
 
   private picture(): MediaTrackConstraints {
     const id = chosen("videoinput");
-    return id ? { ...PICTURE, deviceId: { ideal: id } } : { ...PICTURE, facingMode: { ideal: "user" } };
+    const picture = { ...PICTURE, frameRate: { ideal: this.frames, max: this.frames } };
+    return id ? { ...picture, deviceId: { ideal: id } } : { ...picture, facingMode: { ideal: "user" } };
   }
 
   private readonly listDevices = async (): Promise<void> => {
