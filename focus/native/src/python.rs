@@ -1,8 +1,9 @@
-//! The module `focus.native._native`: the engine as Python sees it. With `words`, all that knows PyO3.
+//! The module `focus.native._native`: the engine as Python sees it. With its folder, all that knows PyO3.
 //!
 //! It decides nothing. The worker's thread never enters Python; only calls that Python makes do.
 
 mod crowd;
+mod virtual_time;
 mod words;
 
 use std::net::IpAddr;
@@ -32,6 +33,8 @@ mod _native {
     use super::crowd::Crowd;
     #[pymodule_export]
     use super::crowd::bare_loop;
+    #[pymodule_export]
+    use super::virtual_time::{Caller, Core};
 
     /// Digest of the sources that this was built from.
     #[pymodule_export]
