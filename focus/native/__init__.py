@@ -73,6 +73,12 @@ def bare_loop() -> Callable[..., dict[str, int]]:
     return found
 
 
+def virtual() -> tuple[type[_native.Core], type[_native.Caller]]:
+    """The classes of the engine and of a client without clock and socket: for `tests/pair.py`. Raises `Unavailable`."""
+    module = _module()
+    return module.Core, module.Caller
+
+
 def _module() -> ModuleType:
     """The module in Rust, fresh. Raises `Unavailable`."""
     try:
