@@ -30,6 +30,8 @@ class Settings:
     port_high: int = 0
     coalesce: float = 0.0
     "Milliseconds that packets may wait for others to leave with, at most 5. The native engine's affair."
+    workers: int = 1
+    "Threads that carry packets, at most 16; 0: one for each processor. The native engine's affair."
 
 
 class Engine(Protocol):

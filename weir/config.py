@@ -36,6 +36,7 @@ from weir.keys import (
     read_section,
     real,
     rules,
+    whole,
 )
 
 ENGINES = ("auto", "native", "python")
@@ -64,10 +65,11 @@ class Media:
     port_low: int = key(PORT, 0)
     port_high: int = key(PORT, 0)
     coalesce: float = key(real(0.0, 5.0, "milliseconds"), 0.0)
+    workers: int = key(whole(0, 16), 1)
 
     def settings(self) -> Settings:
         """The engine's view of this section."""
-        return Settings(self.addresses, self.announce, self.port_low, self.port_high, self.coalesce)
+        return Settings(self.addresses, self.announce, self.port_low, self.port_high, self.coalesce, self.workers)
 
 
 @dataclass(frozen=True, slots=True)

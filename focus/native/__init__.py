@@ -93,7 +93,7 @@ def _module() -> ModuleType:
 
 
 class NativeEngine:
-    """See `focus.engine.Engine`. Its worker is a thread of its own, which never waits for Python."""
+    """See `focus.engine.Engine`. Its workers are threads of their own, which never wait for Python."""
 
     name = "native"
 
@@ -105,6 +105,7 @@ class NativeEngine:
             settings.port_low,
             settings.port_high,
             coalesce_ms=settings.coalesce,
+            workers=settings.workers,
         )
         self._loop: asyncio.AbstractEventLoop | None = None
         self._wake: Callable[[], None] = lambda: None
@@ -126,7 +127,7 @@ class NativeEngine:
         self._wake()
 
     def submit(self, commands: Sequence[Command]) -> None:
-        """Have the worker carry out commands in order. `ValueError` or `TypeError` says that one is malformed."""
+        """Have the workers carry out commands in order. `ValueError` or `TypeError` says that one is malformed."""
         self._engine.submit(commands)
 
     def drain(self) -> list[Event]:
@@ -134,15 +135,18 @@ class NativeEngine:
         return self._engine.drain()
 
     def counters(self) -> Counters:
-        """Totals since start, as of the worker's last turn."""
+        """Totals since start, as of each worker's last turn."""
         return self._engine.counters()
 
     def figures(self) -> Mapping[str, int]:
-        """What the pump counts of its own work: turns, system calls, trains by length, allocations, panics."""
+        """What the pump counts of its own work: turns, system calls, trains by length, hand-offs, allocations, panics.
+
+        Sums of all workers, and with several each one's: `worker_0_received`.
+        """
         return self._engine.figures()
 
     async def close(self) -> None:
-        """End every peer and free the sockets. Waits for the worker: a few milliseconds."""
+        """End every peer and free the sockets. Waits for the workers: a few milliseconds."""
         if self._loop is not None:
             self._loop.remove_reader(self._engine.eventfd())
             self._loop = None

@@ -20,6 +20,7 @@ class Engine:
         coalesce_ms: float = 0.0,
         gso: bool = True,
         joined: bool = False,
+        workers: int = 1,
     ) -> Engine: ...
     @property
     def fingerprint(self) -> tuple[str, str]: ...

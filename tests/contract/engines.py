@@ -10,6 +10,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any, TypeVar
 
 import pytest
@@ -26,6 +27,10 @@ E = TypeVar("E")
 ENGINES = [pytest.param(lambda settings: ReferenceEngine(settings, time.monotonic), id="reference")]
 if available():
     ENGINES.append(pytest.param(NativeEngine, id="native"))
+SPANNING = list(ENGINES)
+"The same, and one whose peers land on either of two workers, as the kernel deals them out."
+if available():
+    SPANNING.append(pytest.param(lambda settings: NativeEngine(replace(settings, workers=2)), id="native-2"))
 LOOPBACK = Settings(addresses=("127.0.0.1",))
 
 

@@ -26,7 +26,7 @@ from cameras import (
     layers,
     route,
 )
-from engines import ENGINES, Make, Side, join, side
+from engines import SPANNING, Make, Side, join, side
 from far_end import FarEnd, far_ends, landed
 from focus.commands import (
     Appeared,
@@ -45,7 +45,7 @@ from focus.commands import (
 from focus.vocabulary import SINGLE, Kind, PeerId, Rid, RouteId
 from media_bytes import Rtp, read, read_vp8, rtp
 
-pytestmark = pytest.mark.parametrize("make", ENGINES)
+pytestmark = pytest.mark.parametrize("make", SPANNING)
 
 ONE = RouteId(1)
 

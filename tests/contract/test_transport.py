@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from engines import ENGINES, Make, Side, join, side
+from engines import SPANNING, Make, Side, join, side
 from far_end import FarEnd, far_ends
 from focus.commands import (
     Candidate,
@@ -30,7 +30,7 @@ from focus.engine import Settings
 from focus.vocabulary import PeerId
 from media_bytes import rtp
 
-pytestmark = pytest.mark.parametrize("make", ENGINES)
+pytestmark = pytest.mark.parametrize("make", SPANNING)
 
 A, B = PeerId("a"), PeerId("b")
 

@@ -41,6 +41,7 @@ BOUNDS: list[tuple[str, str, float, float]] = [
     ("http", "port", 0, 65535),
     ("metrics", "port", 0, 65535),
     ("media", "coalesce", 0.0, 5.0),
+    ("media", "workers", 0, 16),
     ("limits", "conferences", 1, 100_000),
     ("limits", "participants", 1, 10_000),
     ("limits", "tracks_each_kind", 1, 100),

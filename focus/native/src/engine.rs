@@ -4,6 +4,8 @@
 //! security) with `media` (what is forwarded to whom). An address is a peer's only once an
 //! authenticated check came from it; nothing else is believed or answered.
 
+mod sharing;
+
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -14,6 +16,7 @@ use crate::media::{Media, PeerKey};
 use crate::outbox::Outbox;
 use crate::transport::{Chance, Identity, Transport, TransportEvent, stun};
 use crate::wires::{Lane, Peer, Wires};
+pub use sharing::Moved;
 
 /// Between two looks at what is missing; all other timers are multiples.
 pub const TICK: Duration = Duration::from_millis(20);
@@ -31,6 +34,8 @@ pub struct Engine {
     keys: HashMap<Name, PeerKey>,
     ufrags: HashMap<String, PeerKey>,
     addresses: HashMap<SocketAddr, PeerKey>,
+    /// Changes of `addresses` that other workers must know.
+    moved: Vec<Moved>,
     events: Vec<Event>,
     tally: Tally,
     next_tick: Instant,
@@ -49,11 +54,12 @@ impl Engine {
             identity,
             chance,
             candidates,
-            wires: Wires { peers: Vec::new(), outbox: Outbox::default() },
+            wires: Wires { peers: Vec::new(), outbox: Outbox::default(), parcels: Vec::new() },
             media: Media::new(now),
             keys: HashMap::new(),
             ufrags: HashMap::new(),
             addresses: HashMap::new(),
+            moved: Vec::new(),
             events: Vec::new(),
             tally: Tally::default(),
             next_tick: now,
@@ -85,24 +91,60 @@ impl Engine {
 
     /// The datagram path. `datagram` is decrypted in place.
     pub fn receive(&mut self, now: Instant, from: SocketAddr, datagram: &mut [u8]) {
+        if !self.offer(now, from, datagram) {
+            self.turn_away(now, from, datagram);
+        }
+    }
+
+    /// As `receive`, for one of several workers: false when nobody here is known to have sent it. Then nothing has
+    /// happened, and it is another worker's or for `turn_away`.
+    pub fn offer(&mut self, now: Instant, from: SocketAddr, datagram: &mut [u8]) -> bool {
+        let known = match datagram.first() {
+            // Answers to checks of our own name nobody: they come from where we dialled.
+            Some(0..=3) => match stun::local_ufrag(datagram) {
+                Some(ufrag) => self.ufrags.get(ufrag).filter(|key| self.is_settled(**key)),
+                None => self.addresses.get(&from),
+            },
+            Some(20..=63 | 128..=191) => self.addresses.get(&from),
+            _ => None,
+        };
+        let Some(&key) = known else { return false };
+        self.take(now, key, from, datagram);
+        true
+    }
+
+    /// A datagram of somebody whom nobody knows.
+    pub fn turn_away(&mut self, now: Instant, from: SocketAddr, datagram: &mut [u8]) {
+        let why = match datagram.first() {
+            Some(0..=3) => match self.addresses.get(&from) {
+                // Under a name that is not a peer's, from an address that is.
+                Some(&key) => return self.take(now, key, from, datagram),
+                None => stun::Message::read(datagram).map_or(Drop::Malformed, |_| Drop::Authentication),
+            },
+            Some(20..=63 | 128..=191) => Drop::Authentication,
+            _ => Drop::NotDemuxed,
+        };
+        self.tally.drop(why);
+    }
+
+    fn is_settled(&self, key: PeerKey) -> bool {
+        matches!(self.wires.peers.get(key as usize), Some(Some(peer)) if peer.settled)
+    }
+
+    /// A datagram that should be this peer's.
+    fn take(&mut self, now: Instant, key: PeerKey, from: SocketAddr, datagram: &mut [u8]) {
         let result = match datagram.first() {
-            Some(0..=3) => self.check(now, from, datagram),
-            Some(20..=63) => self.record(now, from, datagram),
-            Some(128..=191) => self.packet(now, from, datagram),
-            _ => Err(Drop::NotDemuxed),
+            Some(0..=3) => self.check(now, key, from, datagram),
+            Some(20..=63) => self.record(now, key, from, datagram),
+            _ => self.packet(now, key, from, datagram),
         };
         if let Err(why) = result {
             self.tally.drop(why);
         }
     }
 
-    fn check(&mut self, now: Instant, from: SocketAddr, datagram: &[u8]) -> Result<(), Drop> {
-        let named = stun::local_ufrag(datagram).and_then(|ufrag| self.ufrags.get(ufrag));
-        // Answers to checks of our own name nobody: they come from where we dialled.
-        let Some(&key) = named.or_else(|| self.addresses.get(&from)) else {
-            return Err(stun::Message::read(datagram).map_or(Drop::Malformed, |_| Drop::Authentication));
-        };
-        let Wires { peers, outbox } = &mut self.wires;
+    fn check(&mut self, now: Instant, key: PeerKey, from: SocketAddr, datagram: &[u8]) -> Result<(), Drop> {
+        let Wires { peers, outbox, .. } = &mut self.wires;
         let peer = peers.get_mut(key as usize).and_then(Option::as_mut).ok_or(Drop::NotDemuxed)?;
         let result = peer.transport.stun(now, from, datagram, &mut Lane { outbox, peer: key });
         if result.is_ok() {
@@ -114,7 +156,7 @@ impl Engine {
 
     /// From now on, what is no check and comes from there is this peer's.
     fn learn(&mut self, from: SocketAddr, key: PeerKey) {
-        let other = self.addresses.insert(from, key);
+        let other = self.take_address(from, key);
         if other == Some(key) {
             return;
         }
@@ -125,21 +167,19 @@ impl Engine {
         peer.addresses.push(from);
         if peer.addresses.len() > MOST_ADDRESSES {
             let oldest = peer.addresses.remove(0);
-            self.addresses.remove(&oldest);
+            self.give_up_address(oldest, key);
         }
     }
 
-    fn record(&mut self, now: Instant, from: SocketAddr, datagram: &[u8]) -> Result<(), Drop> {
-        let key = *self.addresses.get(&from).ok_or(Drop::Authentication)?;
-        let Wires { peers, outbox } = &mut self.wires;
+    fn record(&mut self, now: Instant, key: PeerKey, from: SocketAddr, datagram: &[u8]) -> Result<(), Drop> {
+        let Wires { peers, outbox, .. } = &mut self.wires;
         let peer = peers.get_mut(key as usize).and_then(Option::as_mut).ok_or(Drop::NotDemuxed)?;
         let result = peer.transport.dtls(now, from, datagram, &mut Lane { outbox, peer: key });
         self.report(now, key);
         result
     }
 
-    fn packet(&mut self, now: Instant, from: SocketAddr, datagram: &mut [u8]) -> Result<(), Drop> {
-        let key = *self.addresses.get(&from).ok_or(Drop::Authentication)?;
+    fn packet(&mut self, now: Instant, key: PeerKey, from: SocketAddr, datagram: &mut [u8]) -> Result<(), Drop> {
         let peer = self.wires.peer(key).filter(|peer| peer.transport.is_valid(from)).ok_or(Drop::Authentication)?;
         self.tally.packets_in += 1;
         self.tally.bytes_in += datagram.len() as u64;
@@ -188,7 +228,7 @@ impl Engine {
             Command::Keyframe { track, layer } => self.media.keyframe(&track, &layer),
             Command::Send { peer, text } => {
                 let Some(key) = self.keys.get(&peer).copied() else { return false };
-                let Wires { peers, outbox } = &mut self.wires;
+                let Wires { peers, outbox, .. } = &mut self.wires;
                 let Some(Some(found)) = peers.get_mut(key as usize) else { return false };
                 if let Err(why) = found.transport.send_text(now, &text, &mut Lane { outbox, peer: key }) {
                     self.tally.drop(why);
@@ -222,13 +262,17 @@ impl Engine {
         self.keys.insert(open.peer.clone(), key);
         self.ufrags.insert(open.local.ufrag.clone(), key);
         if open.role == Role::Caller {
-            self.addresses.extend(open.candidates.iter().map(|address| (*address, key)));
+            for address in &open.candidates {
+                self.take_address(*address, key);
+            }
         }
         self.media.open(key, open.peer.clone());
         self.wires.peers[place] = Some(Peer {
             name: open.peer.clone(),
             transport,
             connected: false,
+            // Whom we dial has no first check to wait for.
+            settled: self.is_alone() || open.role == Role::Caller,
             ufrags: vec![open.local.ufrag],
             addresses: if open.role == Role::Caller { open.candidates } else { Vec::new() },
         });
@@ -258,7 +302,9 @@ impl Engine {
         peer.transport.restart(now, local, remote, candidates);
         for address in candidates {
             peer.addresses.push(*address);
-            self.addresses.insert(*address, key);
+        }
+        for address in candidates {
+            self.take_address(*address, key);
         }
         self.events.push(Event::Reachable { peer: name.clone(), candidates: self.candidates.clone() });
         true
@@ -267,7 +313,7 @@ impl Engine {
     fn close(&mut self, now: Instant, name: &Name) -> bool {
         let Some(key) = self.keys.remove(name) else { return false };
         self.media.close(key);
-        let Wires { peers, outbox } = &mut self.wires;
+        let Wires { peers, outbox, .. } = &mut self.wires;
         let Some(mut peer) = peers.get_mut(key as usize).and_then(Option::take) else { return false };
         peer.transport.close(now, &mut Lane { outbox, peer: key });
         for ufrag in &peer.ufrags {
@@ -276,9 +322,7 @@ impl Engine {
             }
         }
         for address in &peer.addresses {
-            if self.addresses.get(address) == Some(&key) {
-                self.addresses.remove(address);
-            }
+            self.give_up_address(*address, key);
         }
         true
     }
@@ -312,7 +356,7 @@ impl Engine {
         self.next_tick = (self.next_tick + TICK).max(now + TICK / 2);
         for place in 0..self.wires.peers.len() {
             let Ok(key) = PeerKey::try_from(place) else { break };
-            let Wires { peers, outbox } = &mut self.wires;
+            let Wires { peers, outbox, .. } = &mut self.wires;
             let Some(Some(peer)) = peers.get_mut(place) else { continue };
             if peer.transport.deadline().is_some_and(|deadline| deadline <= now) {
                 peer.transport.timeout(now, &mut Lane { outbox, peer: key });

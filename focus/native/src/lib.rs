@@ -12,11 +12,13 @@ pub mod engine;
 pub mod estimate;
 pub mod media;
 pub mod outbox;
+pub mod parcel;
 #[cfg(any(test, feature = "probes"))]
 pub mod probes;
 pub mod pump;
 #[cfg(feature = "python")]
 mod python;
+pub mod sharing;
 pub mod table;
 pub mod transport;
 mod wires;

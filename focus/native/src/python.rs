@@ -52,7 +52,9 @@ struct Engine {
 impl Engine {
     /// Bind and start. `OSError`: an address cannot be bound, or no port of the range at all of them.
     #[new]
-    #[pyo3(signature = (addresses, announce, port_low, port_high, *, coalesce_ms=0.0, gso=true, joined=false))]
+    #[pyo3(signature = (addresses, announce, port_low, port_high, *, coalesce_ms=0.0, gso=true, joined=false, workers=1))]
+    // Python names them.
+    #[allow(clippy::too_many_arguments)]
     fn new(
         addresses: Vec<String>,
         announce: Vec<String>,
@@ -61,6 +63,7 @@ impl Engine {
         coalesce_ms: f64,
         gso: bool,
         joined: bool,
+        workers: usize,
     ) -> PyResult<Self> {
         let settings = pump::Settings {
             addresses: ips(&addresses)?,
@@ -70,6 +73,7 @@ impl Engine {
                 .map_err(|error| PyValueError::new_err(format!("coalesce_ms: {error}")))?,
             gso,
             joined,
+            workers: if workers == 0 { pump::processors() } else { workers },
         };
         let identity = Arc::new(Identity::new().map_err(PyValueError::new_err)?);
         let (name, digest) = identity.fingerprint();
@@ -129,7 +133,15 @@ impl Engine {
 
     /// What the pump counts of its own work, by name.
     fn figures<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
-        counted(py, &self.pump.counted().figures)
+        let each = self.pump.each();
+        let found = counted(py, &self.pump.counted().figures)?;
+        found.set_item("workers", each.len())?;
+        for (worker, one) in each.iter().enumerate().filter(|_| each.len() > 1) {
+            for (name, count) in one.figures.named() {
+                found.set_item(format!("worker_{worker}_{name}"), count)?;
+            }
+        }
+        Ok(found)
     }
 
     /// End every peer with a goodbye, and free the sockets. Said twice, it does nothing.
@@ -216,19 +228,7 @@ impl Table {
 /// What a pump counts, by name.
 fn counted<'py>(py: Python<'py>, figures: &pump::Figures) -> PyResult<Bound<'py, PyDict>> {
     let found = PyDict::new(py);
-    for (name, count) in [
-        ("wakeups", figures.wakeups),
-        ("receives", figures.receives),
-        ("received", figures.received),
-        ("cut", figures.cut),
-        ("sends", figures.sends),
-        ("sent", figures.sent),
-        ("overflowed", figures.overflowed),
-        ("refused", figures.refused),
-        ("cut_up", figures.cut_up),
-        ("panics", figures.panics),
-        ("allocations", figures.allocations),
-    ] {
+    for (name, count) in figures.named() {
         found.set_item(name, count)?;
     }
     for (number, count) in figures.trains.into_iter().enumerate() {

@@ -5,8 +5,10 @@
 use std::net::SocketAddr;
 
 use crate::command::Name;
+use crate::media::mirror::Shared;
 use crate::media::{PeerKey, Sinks};
 use crate::outbox::Outbox;
+use crate::parcel::{Parcel, Record};
 use crate::transport::{Out, TAIL, Transport};
 
 /// Payloads from this size on are brought to a multiple of `STEP` by RTP padding, so that the packets of one frame,
@@ -19,6 +21,8 @@ pub(crate) struct Peer {
     pub name: Name,
     pub transport: Transport,
     pub connected: bool,
+    /// It stays at this worker: its first check came.
+    pub settled: bool,
     /// User fragments under which checks find it: a restart adds one.
     pub ufrags: Vec<String>,
     /// Addresses that authenticated checks came from.
@@ -29,6 +33,8 @@ pub(crate) struct Peer {
 pub(crate) struct Wires {
     pub peers: Vec<Option<Peer>>,
     pub outbox: Outbox,
+    /// What waits to be handed to other workers, by worker; none when this one is alone.
+    pub parcels: Vec<Parcel>,
 }
 
 impl Wires {
@@ -82,6 +88,12 @@ impl Sinks for Wires {
         let sealed = found.transport.seal_rtcp(buffer, compound.len()).ok()?;
         lane.commit(to, sealed);
         Some(sealed)
+    }
+
+    fn share(&mut self, worker: usize, shared: Shared, data: &[u8]) {
+        if let Some(parcel) = self.parcels.get_mut(worker) {
+            parcel.push(Record::Shared(shared), data);
+        }
     }
 }
 

@@ -5,14 +5,14 @@
 use super::Seconds;
 use super::extensions::Copied;
 use super::frame::Numbering;
-use super::rtp::Span;
-use crate::command::Format;
+use super::rtp::{LONGEST, Span};
+use crate::command::{Format, Kind};
 
 /// Packets kept per layer: over a second of the top layer; a power of two.
 pub const CACHED: usize = 512;
 
 /// One received packet, and what was understood of it.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Kept {
     /// Extended sequence number.
     pub index: i64,
@@ -101,6 +101,23 @@ impl Cache {
 }
 
 impl Kept {
+    /// Its memory, with the bytes of another packet in it.
+    pub fn filled(&mut self, data: &[u8], kind: Kind) -> Vec<u8> {
+        let mut bytes = std::mem::take(&mut self.data);
+        if kind == Kind::Video && bytes.capacity() < LONGEST {
+            // At once and for good, so that later packets allocate nothing.
+            bytes.reserve_exact(LONGEST);
+        }
+        bytes.extend_from_slice(data);
+        bytes
+    }
+
+    /// All but its bytes.
+    #[must_use]
+    pub fn head(&self) -> Self {
+        Self { data: Vec::new(), ..*self }
+    }
+
     /// Its payload.
     #[must_use]
     pub fn payload(&self) -> &[u8] {

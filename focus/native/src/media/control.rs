@@ -3,6 +3,7 @@
 
 use std::time::Instant;
 
+use super::mirror::{What, share};
 use super::rtcp::{self, Report, SenderReport};
 use super::table::{RouteKey, TrackKey};
 use super::{Level, Media, PeerKey, Seconds, Sinks};
@@ -48,6 +49,11 @@ impl Media {
         tally: &mut Tally,
     ) {
         let Some(layer) = self.heard(from, report, now) else { return tally.drop(Drop::ForeignRtcp) };
+        if let Some(track) = self.tracks.get(layer.0).filter(|track| !track.mirrors.is_empty()) {
+            let found = track.layers.iter().find(|other| other.id == layer.1);
+            let at = self.moment(now);
+            found.into_iter().for_each(|found| share(track, found, at, &What::Report(report), &[], sinks));
+        }
         // A layer's first report lets its sinks line up sound and picture: tell them at once.
         if self.peers.get(from).is_some_and(|peer| peer.tracks.contains(&layer.0)) {
             self.pass_on(layer, now, sinks, tally);
@@ -64,7 +70,7 @@ impl Media {
         Some((stream.track, layer.id))
     }
 
-    fn pass_on<S: Sinks>(&mut self, layer: (TrackKey, u16), now: Seconds, sinks: &mut S, tally: &mut Tally) {
+    pub(super) fn pass_on<S: Sinks>(&mut self, layer: (TrackKey, u16), now: Seconds, sinks: &mut S, tally: &mut Tally) {
         let mut at = 0;
         while let Some(route) = self.tracks.get(layer.0).and_then(|track| track.routes.get(at).copied()) {
             at += 1;

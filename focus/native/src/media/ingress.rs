@@ -4,6 +4,7 @@
 use std::time::Instant;
 
 use super::extensions::{find, read};
+use super::mirror::{self, What};
 use super::rtp::{Header, parse};
 use super::source::{Arrival, Track};
 use super::table::{Peer, Slab, Stream, TrackKey};
@@ -16,7 +17,6 @@ const MOST_SSRCS: usize = 32;
 impl Media {
     /// A decrypted RTP packet arrived.
     pub fn rtp<S: Sinks>(&mut self, now: Instant, from: PeerKey, packet: &[u8], sinks: &mut S, tally: &mut Tally) {
-        let now = self.seconds(now);
         if let Err(why) = self.receive(now, from, packet, sinks, tally) {
             tally.drop(why);
         }
@@ -24,12 +24,13 @@ impl Media {
 
     fn receive<S: Sinks>(
         &mut self,
-        now: Seconds,
+        at: Instant,
         from: PeerKey,
         data: &[u8],
         sinks: &mut S,
         tally: &mut Tally,
     ) -> Result<(), Drop> {
+        let now = self.seconds(at);
         let peer = self.peers.get_mut(from).ok_or(Drop::UnknownPeer)?;
         peer.left = peer.left.checked_sub(1).ok_or(Drop::TooFast)?;
         let mut header = parse(data).ok_or(Drop::Malformed)?;
@@ -71,6 +72,9 @@ impl Media {
                         route.skip(id, index);
                     }
                 }
+                if let Some(layer) = track.layers.get(place).filter(|_| !track.mirrors.is_empty()) {
+                    mirror::share(track, layer, at, &What::Skip(index), &[], sinks);
+                }
                 return Err(why);
             }
             Err(why) => return Err(why),
@@ -85,11 +89,23 @@ impl Media {
             });
         }
         track.loudness = arrival.loudness().or(track.loudness);
+        if !track.mirrors.is_empty() {
+            self.spread(key, place, index, at, sinks);
+        }
         self.forward(key, place, index, now, sinks, tally)
     }
 
+    /// Hand a packet that a layer keeps to the workers that mirror its track.
+    fn spread<S: Sinks>(&mut self, track: TrackKey, place: usize, index: i64, at: Instant, sinks: &mut S) {
+        let Some(track) = self.tracks.get(track) else { return };
+        let Some(layer) = track.layers.get(place) else { return };
+        if let Some(kept) = layer.cache.get(index) {
+            mirror::share(track, layer, at, &What::Packet(kept.head()), &kept.data, sinks);
+        }
+    }
+
     /// Send a packet that a layer keeps to every sink of its track.
-    fn forward<S: Sinks>(
+    pub(super) fn forward<S: Sinks>(
         &mut self,
         track: TrackKey,
         place: usize,
@@ -101,7 +117,7 @@ impl Media {
         let track = self.tracks.get(track).ok_or(Drop::NoRoute)?;
         let layer = track.layers.get(place).ok_or(Drop::NoRoute)?;
         let kept = layer.cache.get(index).ok_or(Drop::NoRoute)?;
-        if track.routes.is_empty() {
+        if track.routes.is_empty() && track.mirrors.is_empty() {
             return Err(Drop::NoRoute);
         }
         for &route in &track.routes {

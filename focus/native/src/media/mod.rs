@@ -17,6 +17,7 @@ pub mod extensions;
 pub mod frame;
 pub mod h264;
 mod ingress;
+pub mod mirror;
 pub mod missing;
 #[cfg(any(test, feature = "probes"))]
 pub(crate) mod probes;
@@ -74,6 +75,11 @@ pub trait Sinks {
 
     /// Send one compound RTCP packet to a peer. Returns bytes on the wire, None if it was not sent.
     fn rtcp(&mut self, peer: PeerKey, compound: &[u8]) -> Option<usize>;
+
+    /// Hand something of a track to another worker. Where there is only one, nothing asks for it.
+    fn share(&mut self, worker: usize, shared: mirror::Shared, data: &[u8]) {
+        let _ = (worker, shared, data);
+    }
 }
 
 /// A level for the control plane: only the newest value counts, which is kept with its owner.
@@ -97,6 +103,8 @@ pub struct Media {
     routes: Slab<Forward>,
     by_name: HashMap<Name, TrackKey>,
     by_id: HashMap<RouteId, RouteKey>,
+    /// Tracks whose publishers other workers have.
+    mirrored: Vec<TrackKey>,
     edges: Vec<Event>,
     levels: Vec<Level>,
     /// Room for one compound packet.
@@ -118,6 +126,7 @@ impl Media {
             routes: Slab::default(),
             by_name: HashMap::new(),
             by_id: HashMap::new(),
+            mirrored: Vec::new(),
             edges: Vec::new(),
             levels: Vec::new(),
             scratch: Vec::with_capacity(rtp::LONGEST),
@@ -219,6 +228,7 @@ impl Media {
             peer.streams.retain(|stream| stream.track != key);
         }
         self.levels.retain(|level| !matches!(level, Level::Rates(of) | Level::Loudness(of) if *of == key));
+        self.mirrored.retain(|mirror| *mirror != key);
         self.tracks.remove(key);
         true
     }
@@ -227,7 +237,7 @@ impl Media {
     pub fn route(&mut self, sink: PeerKey, route: Route) -> bool {
         let Some(&track) = self.by_name.get(&route.track) else { return false };
         let Some(source) = self.tracks.get_mut(track) else { return false };
-        let Some(publisher) = self.peers.get(source.peer).map(|peer| peer.name.clone()) else { return false };
+        let publisher = source.expect.peer.clone();
         let Some(peer) = self.peers.get_mut(sink) else { return false };
         if let Some(known) = self.by_id.get(&route.route) {
             if let Some(known) = self.routes.get_mut(*known) {
@@ -280,8 +290,9 @@ impl Media {
         if let Some(awaited) = awaited {
             awaited.ask();
             // At once, not at the next tick: a person waits for this picture.
-            let (publisher, now) = (track.peer, self.seconds(now));
+            let (key, publisher, now) = (forward.track, track.peer, self.seconds(now));
             self.request_keyframes(publisher, now, sinks, tally);
+            self.wish(key, now, sinks);
         }
         true
     }

@@ -11,7 +11,7 @@ use super::extensions::{Copied, DEPENDENCY, LOUDNESS};
 use super::frame::understand;
 use super::missing::Missing;
 use super::reception::Reception;
-use super::rtp::{Header, LONGEST, expand};
+use super::rtp::{Header, expand};
 use super::table::{PeerKey, RouteKey};
 use crate::command::{Codec, Drop, Expect, Format, Kind, Rid};
 
@@ -107,6 +107,24 @@ impl Layer {
         due
     }
 
+    /// Keep a packet that another worker understood. False when it was kept before.
+    pub fn repeat(&mut self, head: Kept, data: &[u8], kind: Kind, now: Seconds) -> bool {
+        self.last = now;
+        self.bytes += u64::from(head.size);
+        let Some(kept) = self.cache.admit(head.index) else { return false };
+        let bytes = kept.filled(data, kind);
+        if head.keyframe {
+            self.requested = false;
+        }
+        *kept = Kept { arrived: now, data: bytes, ..head };
+        true
+    }
+
+    /// A second passed: what came in it is its rate.
+    pub fn measure(&mut self) {
+        self.rate = std::mem::take(&mut self.bytes) * 8;
+    }
+
     /// Understand a packet once for all sinks, and keep it. `Ok(true)` if the picture size is new.
     pub fn take(&mut self, arrival: &Arrival<'_>, index: i64, now: Seconds) -> Result<bool, Drop> {
         let Arrival { header, data, codec, kind, copied } = *arrival;
@@ -130,13 +148,7 @@ impl Layer {
             Some(expand(i64::from(picture), self.picture, if numbering.wide { 15 } else { 7 }))
         });
         self.picture = self.picture.max(picture);
-        let Kept { data: bytes, .. } = kept;
-        if kind == Kind::Video && bytes.capacity() < LONGEST {
-            // At once and for good, so that later packets allocate nothing.
-            bytes.reserve_exact(LONGEST);
-        }
-        bytes.extend_from_slice(data);
-        let bytes = std::mem::take(bytes);
+        let bytes = kept.filled(data, kind);
         *kept = Kept {
             index,
             timestamp: header.timestamp,
@@ -200,6 +212,10 @@ pub struct Track {
     pub layers: Vec<Layer>,
     /// Newest last.
     retired: VecDeque<Layer>,
+    /// The worker that has its publisher, when that is another one.
+    pub home: Option<usize>,
+    /// Workers that mirror it.
+    pub mirrors: Vec<usize>,
     /// Where it goes.
     pub routes: Vec<RouteKey>,
     /// The newest loudness that was not told yet.
@@ -220,6 +236,8 @@ impl Track {
             expect,
             layers: Vec::new(),
             retired: VecDeque::new(),
+            home: None,
+            mirrors: Vec::new(),
             routes: Vec::new(),
             loudness: None,
             rates: Vec::new(),
@@ -262,10 +280,7 @@ impl Track {
             if layer.ssrc() != ssrc {
                 let fresh = Layer::new(self.next, layer.rid.clone(), ssrc, codec);
                 self.next = self.next.wrapping_add(1);
-                if self.retired.len() >= RETIRED {
-                    self.retired.pop_front();
-                }
-                self.retired.push_back(std::mem::replace(layer, fresh));
+                retire(&mut self.retired, std::mem::replace(layer, fresh));
             }
         } else {
             let rid = if name.len() == rid.len() { rid.clone() } else { Rid::from(name) };
@@ -275,9 +290,32 @@ impl Track {
         known.unwrap_or(self.layers.len() - 1)
     }
 
+    /// The place of a mirrored layer; a new id under a known name starts the layer anew.
+    pub fn adopt(&mut self, id: u16, rid: &Rid) -> usize {
+        if let Some(place) = self.layers.iter().position(|layer| layer.id == id) {
+            return place;
+        }
+        // Nothing of it is told to its publisher from here: neither SSRC nor clock matters.
+        let codec = Codec { format: Format::Other, clock: 1, pt: 0, rtx_pt: None };
+        let fresh = Layer::new(id, rid.clone(), 0, &codec);
+        let known = self.place(rid);
+        match known.and_then(|at| self.layers.get_mut(at)) {
+            Some(layer) => retire(&mut self.retired, std::mem::replace(layer, fresh)),
+            None => self.layers.push(fresh),
+        }
+        known.unwrap_or(self.layers.len() - 1)
+    }
+
     /// A layer that this track has or, not long ago, had.
     #[must_use]
     pub fn known(&self, id: u16) -> Option<&Layer> {
         self.layers.iter().chain(&self.retired).find(|layer| layer.id == id)
     }
+}
+
+fn retire(retired: &mut VecDeque<Layer>, layer: Layer) {
+    if retired.len() >= RETIRED {
+        retired.pop_front();
+    }
+    retired.push_back(layer);
 }

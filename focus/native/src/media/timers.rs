@@ -21,6 +21,7 @@ impl Media {
     pub fn tick<S: Sinks>(&mut self, now: Instant, sinks: &mut S, tally: &mut Tally) {
         let now = self.seconds(now);
         self.beat += 1;
+        self.look_at_mirrors(now, self.beat.is_multiple_of(SECOND), sinks);
         let mut at = 0;
         while let Some(peer) = self.order.get(at).copied() {
             at += 1;
@@ -126,7 +127,7 @@ impl Media {
             let Some(track) = self.tracks.get_mut(key) else { continue };
             track.rates.clear();
             for layer in &mut track.layers {
-                layer.rate = std::mem::take(&mut layer.bytes) * 8;
+                layer.measure();
                 track.rates.push((layer.rid.clone(), layer.rate));
                 let block = layer.reception.block(now).filter(|_| layer.live);
                 if let Some((block, place)) = block.zip(blocks.get_mut(count)) {

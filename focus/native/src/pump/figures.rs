@@ -28,6 +28,12 @@ pub struct Figures {
     pub refused: u64,
     /// Messages that had to be cut up here, since the kernel or the card would not.
     pub cut_up: u64,
+    /// Datagrams that came to another worker's socket and were handed over to it.
+    pub handed_over: u64,
+    /// Packets and reports of tracks that were mirrored here.
+    pub mirrored: u64,
+    /// What another worker had no room to hand over.
+    pub overrun: u64,
     /// Times that the engine fell over and was made anew.
     pub panics: u64,
     /// Pieces of memory asked for by the worker's thread.
@@ -52,6 +58,54 @@ pub struct Snapshot {
     pub tally: Tally,
     /// The pump's.
     pub figures: Figures,
+}
+
+impl Figures {
+    /// Every figure by its name, but the trains.
+    #[must_use]
+    pub fn named(&self) -> [(&'static str, u64); 14] {
+        [
+            ("wakeups", self.wakeups),
+            ("receives", self.receives),
+            ("received", self.received),
+            ("cut", self.cut),
+            ("sends", self.sends),
+            ("sent", self.sent),
+            ("overflowed", self.overflowed),
+            ("refused", self.refused),
+            ("cut_up", self.cut_up),
+            ("handed_over", self.handed_over),
+            ("mirrored", self.mirrored),
+            ("overrun", self.overrun),
+            ("panics", self.panics),
+            ("allocations", self.allocations),
+        ]
+    }
+}
+
+impl Snapshot {
+    /// Add another worker's totals.
+    pub fn add(&mut self, other: &Self) {
+        self.tally.add(&other.tally);
+        let (sum, more) = (&mut self.figures, &other.figures);
+        sum.wakeups += more.wakeups;
+        sum.receives += more.receives;
+        sum.received += more.received;
+        sum.cut += more.cut;
+        sum.sends += more.sends;
+        sum.sent += more.sent;
+        for (count, more) in sum.trains.iter_mut().zip(more.trains) {
+            *count += more;
+        }
+        sum.overflowed += more.overflowed;
+        sum.refused += more.refused;
+        sum.cut_up += more.cut_up;
+        sum.handed_over += more.handed_over;
+        sum.mirrored += more.mirrored;
+        sum.overrun += more.overrun;
+        sum.panics += more.panics;
+        sum.allocations += more.allocations;
+    }
 }
 
 impl Tally {

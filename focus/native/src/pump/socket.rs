@@ -29,6 +29,17 @@ pub struct Socket {
 impl Socket {
     /// Bind one address and port (0 for any). `joined`: let the kernel join datagrams (UDP_GRO).
     pub fn bind(ip: IpAddr, port: u16, joined: bool) -> io::Result<Self> {
+        Self::make(ip, port, joined, false)
+    }
+
+    /// Another socket of the same address and port. The first one was bound without SO_REUSEPORT and gets it only now:
+    /// so a port that somebody else uses, in this way or another, is still an error.
+    pub fn twin(&self, joined: bool) -> io::Result<Self> {
+        set(&self.fd, libc::SOL_SOCKET, libc::SO_REUSEPORT, 1)?;
+        Self::make(self.address.ip(), self.address.port(), joined, true)
+    }
+
+    fn make(ip: IpAddr, port: u16, joined: bool, shared: bool) -> io::Result<Self> {
         let family = if ip.is_ipv4() { libc::AF_INET } else { libc::AF_INET6 };
         let kind = libc::SOCK_DGRAM | libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC;
         // SAFETY: no pointer is passed; a descriptor that is not negative is new and ours.
@@ -49,6 +60,9 @@ impl Socket {
         }
         if joined {
             set(&fd, libc::SOL_UDP, libc::UDP_GRO, 1)?;
+        }
+        if shared {
+            set(&fd, libc::SOL_SOCKET, libc::SO_REUSEPORT, 1)?;
         }
         let (raw, length) = Raw::of(SocketAddr::new(ip, port));
         // SAFETY: `raw` is as long as `length` says.

@@ -30,6 +30,12 @@ pub fn bind(settings: &Settings) -> io::Result<Vec<Socket>> {
     bind_all(addresses, settings.ports, settings.joined, any)
 }
 
+/// The same addresses and port again, for so many more workers. The kernel then deals senders out to them, each always
+/// to the same.
+pub fn twins(sockets: &[Socket], count: usize, joined: bool) -> io::Result<Vec<Vec<Socket>>> {
+    (0..count).map(|_| sockets.iter().map(|socket| socket.twin(joined)).collect()).collect()
+}
+
 /// Where clients reach these sockets: `announce` in place of the bound addresses, as far as it goes.
 pub fn candidates(sockets: &[Socket], announce: &[IpAddr]) -> Vec<SocketAddr> {
     let told = announce.iter().copied().map(Some).chain(std::iter::repeat(None));

@@ -6,6 +6,8 @@ use super::bell::Watch;
 use super::*;
 use crate::command::{Credentials, Loss, Name, Open, Role};
 
+mod together;
+
 const HOME: &str = "127.0.0.1";
 const LONG: Duration = Duration::from_secs(10);
 
@@ -32,16 +34,34 @@ struct Echo {
     tally: Tally,
     next: Option<Instant>,
     goodbye: Option<SocketAddr>,
+    moved: Vec<Moved>,
 }
 
 impl Core for Echo {
-    fn receive(&mut self, _: Instant, from: SocketAddr, datagram: &mut [u8]) {
+    fn among(&mut self, _: usize) {}
+
+    fn share(&mut self, _: Instant, _: Sharing) {}
+
+    fn shared(&mut self, _: Shared, _: &[u8]) {}
+
+    fn parcels(&mut self) -> &mut [Parcel] {
+        &mut []
+    }
+
+    fn moved(&mut self) -> &mut Vec<Moved> {
+        &mut self.moved
+    }
+
+    fn turn_away(&mut self, _: Instant, _: SocketAddr, _: &mut [u8]) {}
+
+    fn offer(&mut self, _: Instant, from: SocketAddr, datagram: &mut [u8]) -> bool {
         self.tally.packets_in += 1;
         assert!(datagram.first() != Some(&b'!'), "asked to fall over");
         for _ in 0..datagram.first().copied().unwrap_or(0) {
             self.outbox.push(0, from, datagram);
         }
         self.goodbye = Some(from);
+        true
     }
 
     fn submit(&mut self, now: Instant, command: Command) {
@@ -92,13 +112,14 @@ fn pump(settings: Settings) -> Pump {
         tally: Tally::default(),
         next: None,
         goodbye: None,
+        moved: Vec::new(),
     })
     .expect("a pump")
 }
 
 fn at(addresses: &[&str]) -> Settings {
     let addresses = addresses.iter().map(|text| text.parse().expect("an address")).collect();
-    Settings { addresses, gso: true, ..Settings::default() }
+    Settings { addresses, gso: true, workers: 1, ..Settings::default() }
 }
 
 /// Wait for news, and take it.
