@@ -59,7 +59,7 @@ impl Crowd {
         Self {
             identity,
             chance,
-            wires: Wires { peers: Vec::new(), outbox: Outbox::default() },
+            wires: Wires { peers: Vec::new(), outbox: Outbox::default(), parcels: Vec::new() },
             members: Vec::new(),
             names: HashMap::new(),
             events: Vec::new(),
@@ -111,7 +111,8 @@ impl Crowd {
         let (name, connected) = (open.peer.clone(), false);
         self.names.insert(name.clone(), key);
         self.members[place] = Some(Member::new(key, self.opened));
-        self.wires.peers[place] = Some(Peer { name, transport, connected, ufrags: Vec::new(), addresses: Vec::new() });
+        self.wires.peers[place] =
+            Some(Peer { name, transport, connected, settled: true, ufrags: Vec::new(), addresses: Vec::new() });
         self.look(now, key);
         Some(key)
     }
@@ -125,7 +126,7 @@ impl Crowd {
             return false;
         };
         let Some(&key) = self.names.get(name) else { return false };
-        let Wires { peers, outbox } = &mut self.wires;
+        let Wires { peers, outbox, .. } = &mut self.wires;
         let Some(Some(peer)) = peers.get_mut(key as usize) else { return false };
         let lane = &mut Lane { outbox, peer: key };
         match command {
@@ -186,7 +187,7 @@ impl Crowd {
             }
             return;
         }
-        let Wires { peers, outbox } = &mut self.wires;
+        let Wires { peers, outbox, .. } = &mut self.wires;
         let Some(Some(peer)) = peers.get_mut(key as usize) else { return };
         let lane = &mut Lane { outbox, peer: key };
         // What is dropped here is the far end's fault, and what comes of it is told as an event.
@@ -228,7 +229,7 @@ impl Crowd {
 
     /// Let a transport do what is due.
     fn look(&mut self, now: Instant, key: PeerKey) {
-        let Wires { peers, outbox } = &mut self.wires;
+        let Wires { peers, outbox, .. } = &mut self.wires;
         let Some(Some(peer)) = peers.get_mut(key as usize) else { return };
         if peer.transport.deadline().is_some_and(|deadline| deadline <= now) {
             peer.transport.timeout(now, &mut Lane { outbox, peer: key });
