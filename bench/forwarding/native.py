@@ -183,10 +183,10 @@ def looped(order: Order) -> tuple[float, dict[str, int]]:
 
 async def standing(
     stack: AsyncExitStack, name: str, sinks: int, traffic: Traffic, cpus: frozenset[int], *,
-    joined: bool = False, coalesce: float = 0.0,
+    joined: bool = False, coalesce: float = 0.0, workers: int = 1,
 ) -> tuple[Stand, ProcessPoolExecutor]:  # fmt: skip
-    """Everybody connected, and packets flown once. `joined`: sinks take GRO. `coalesce`: the engine's, in ms."""
-    engine = Apart(name, cpus, Settings(addresses=("127.0.0.1",), coalesce=coalesce))
+    """Everybody connected, packets flown once. `joined`: sinks take GRO. `coalesce`, in ms, `workers`: the engine's."""
+    engine = Apart(name, cpus, Settings(addresses=("127.0.0.1",), coalesce=coalesce, workers=workers))
     stack.push_async_callback(engine.close)
     await engine.start()
     crowd = Crowd(opened=OPENED, joined=joined, rest_ms=REST)
