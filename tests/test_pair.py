@@ -97,11 +97,11 @@ def test_media_flows_both_ways_in_order(engine: str) -> None:
         assert len(heard) == 50 and heard == [(heard[0] + step) & 0xFFFF for step in range(50)]
 
 
-@pytest.mark.parametrize("seed", range(10))
-def test_a_call_comes_up_though_every_fifth_packet_is_lost(engine: str, seed: int) -> None:
-    network = Network(seed)
-    bad = Conditions(delay=0.04, jitter=0.02, lost=0.2, overtaken=0.1, doubled=0.1)
-    connected(network, bad, "ada", seconds=30)
+@pytest.mark.parametrize("first", range(5))
+def test_a_call_comes_up_though_every_fifth_packet_is_lost(engine: str, first: int) -> None:
+    network = Network(first)
+    lost = tuple(place == first for place in range(5))
+    connected(network, Conditions(delay=0.04, jitter=0.02, pattern=lost, overtaken=0.1, doubled=0.1), "ada", seconds=60)
     assert not network.all(Lost)
 
 
