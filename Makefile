@@ -12,6 +12,7 @@ PY := $(VENV)/bin/python
 PAGE := widget/page
 APT := DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=300
 CHROMIUM := /usr/bin/chromium
+FIREFOX := /usr/bin/firefox-esr
 
 CRATE := focus/native
 NATIVE := $(CRATE)/_native.abi3.so
@@ -53,7 +54,7 @@ soak: setup $(CHROMIUM)  ## The long runs: 10,000 scenarios through both engines
 	$(if $(HAS_RUST),$(PY) -m bench.differential)
 	$(PY) -m bench.soak $(ARGS)
 
-bench: setup $(CHROMIUM) $(LOCUST_READY)  ## One measurement, its figures as JSON on the last line (NAME=packet; no NAME lists them)
+bench: setup $(CHROMIUM) $(if $(filter codecs,$(NAME)),$(FIREFOX)) $(LOCUST_READY)  ## One measurement, its figures as JSON on the last line (NAME=packet; no NAME lists them)
 	@$(if $(NAME),$(PY) -m bench.$(NAME) $(ARGS),$(PY) -m bench.accept --benches)
 
 fuzz: $(VENV_READY)  ## Look for bytes that break a parser or an engine (SECONDS=60 for each; NAME=one of them; KEEP=1 renews the corpora)
@@ -119,6 +120,11 @@ $(CHROMIUM):
 	@echo "Installing Chromium for the browser runs ..."
 	$(APT) update -q
 	$(APT) install -qy --no-install-recommends chromium fonts-liberation fonts-noto-color-emoji
+
+$(FIREFOX):
+	@echo "Installing Firefox for the runs with two browsers ..."
+	$(APT) update -q
+	$(APT) install -qy --no-install-recommends firefox-esr
 
 $(LOCUST_READY): requirements/locust.txt
 	@echo "Installing locust in an interpreter of its own (it patches the standard library) ..."

@@ -72,7 +72,7 @@ class Stand:
         ssrcs = [secrets.randbits(31) + 1 for _ in self.viewers]
         for route, ssrc, (client, _) in zip(routes, ssrcs, self.viewers, strict=True):
             self.engine.submit(
-                Route(route, TRACK, client.peer, MID, CODEC, EXTENSIONS, ssrc, None), SetLayer(route, SINGLE)
+                Route(route, TRACK, client.peer, MID, (CODEC,), EXTENSIONS, ssrc, None), SetLayer(route, SINGLE)
             )
         # The keyframe that every route waits for comes within a second.
         await self.camera.run(WARM_UP)

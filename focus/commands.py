@@ -44,7 +44,7 @@ class Codec:
     """One negotiated payload format of a track, with the numbers of one peer's SDP."""
 
     name: str
-    "Lower case: `vp8`, `opus`."
+    "Lower case: see `focus.codecs`."
     clock: int
     "RTP clock rate in Hz."
     pt: int
@@ -142,8 +142,10 @@ class Route:
     "The sink."
     mid: str
     "The sink's m-line."
-    codec: Codec
-    "With the sink's payload type numbers. Packets of another codec are dropped by name."
+    codecs: tuple[Codec, ...]
+    """What the sink takes, with its payload type numbers; never empty, and all with one clock. A publisher may change
+    from one to another at any packet. Packets of a codec that is not among them are dropped by name, and nobody is
+    asked for a keyframe in it."""
     extensions: Extensions
     "With the sink's ids."
     ssrc: int

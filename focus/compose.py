@@ -7,9 +7,10 @@ and nothing that the peer did not offer is in an answer.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import replace
+from collections.abc import Iterable, Iterator
+from itertools import chain
 
+from focus.codecs import FORMATS, Format
 from focus.commands import Candidate, Codec
 from focus.description import FEEDBACK, URIS, Line
 from focus.snapshot import Peer, Slot, Use
@@ -18,11 +19,8 @@ from focus.vocabulary import Kind
 CNAME = "weir"
 LARGEST_MESSAGE = 262_144
 "Bytes: more than any message that a client needs to send; offers grow with the call."
-DEFAULTS = {
-    Kind.AUDIO: (Codec("opus", 48000, 111, None), ("111 minptime=10;useinbandfec=1",)),
-    Kind.VIDEO: (Codec("vp8", 90000, 96, 97), ()),
-}
-"For a peer that offered no line of a kind itself."
+NUMBERS = (*range(96, 128), *range(35, 64))
+"Payload types that are free to mean anything (RFC 3551 §6, RFC 8834 §4.3)."
 NOT_FORWARDED = ("rid", "repaired_rid", "transport_cc")
 "Extensions that mean nothing on our sending lines. Without transport-cc a browser tells its estimate by REMB."
 NOT_TOLD = "transport-cc"
@@ -30,6 +28,9 @@ NOT_TOLD = "transport-cc"
 NOT_SENT = "goog-remb"
 "Feedback that we never give on the lines that we receive."
 PLAIN_ON_AUDIO = ("video_orientation", "playout_delay", "dependency_descriptor")
+
+Terms = tuple[tuple[Codec, ...], tuple[str, ...], dict[str, int]]
+"What a line of ours is about: codecs, their parameters, header extension ids by URI."
 
 
 def answer(peer: Peer, ours: tuple[str, str], version: int) -> str:
@@ -41,13 +42,17 @@ def answer(peer: Peer, ours: tuple[str, str], version: int) -> str:
         if slot is None or line.refused:
             sections.append(_receiving(peer, line, ours, "passive"))
         else:
-            sections.append(_sending(peer, slot, line, standing(slot), ours, "passive", line.feedback))
+            agreed = (line.codecs, line.fmtp, _forwarded(line))
+            sections.append(_sending(peer, slot, agreed, standing(slot), ours, "passive", line.feedback, line.reduced))
     alive = [line.mid for line in peer.lines if not line.refused]
     return _session(peer, alive, sections, version)
 
 
-def offer(peer: Peer, ours: tuple[str, str], version: int) -> str:
-    """Offer the session as our slots want it. A line that the peer has stopped stays stopped (RFC 8829 §5.2.2)."""
+def offer(peer: Peer, ours: tuple[str, str], version: int, codecs: tuple[str, ...]) -> str:
+    """Offer the session as our slots want it. `codecs`: what we carry, most wanted first.
+
+    A line that the peer has stopped stays stopped (RFC 8829 §5.2.2).
+    """
     slots = {slot.mid: slot for slot in peer.slots}
     known = {line.mid for line in peer.lines}
     sections = []
@@ -56,11 +61,13 @@ def offer(peer: Peer, ours: tuple[str, str], version: int) -> str:
         if slot is None or line.refused:
             sections.append(_receiving(peer, line, ours, "actpass"))
         else:
-            sections.append(_sending(peer, slot, line, slot.use, ours, "actpass", FEEDBACK[slot.kind]))
+            agreed = (line.codecs, line.fmtp, _forwarded(line))
+            sections.append(_sending(peer, slot, agreed, slot.use, ours, "actpass", FEEDBACK[slot.kind], True))
     alive = [line.mid for line in peer.lines if not line.refused]
     for slot in peer.slots:
         if slot.mid not in known:
-            sections.append(_sending(peer, slot, None, slot.use, ours, "actpass", FEEDBACK[slot.kind]))
+            proposed = numbers(peer, slot.kind, codecs)
+            sections.append(_sending(peer, slot, proposed, slot.use, ours, "actpass", FEEDBACK[slot.kind], True))
             alive.append(slot.mid)
     return _session(peer, alive, sections, version)
 
@@ -71,33 +78,54 @@ def order(peer: Peer) -> tuple[str, ...]:
     return known + tuple(slot.mid for slot in peer.slots if slot.mid not in known)
 
 
-def numbers(peer: Peer, kind: Kind) -> tuple[Codec, tuple[str, ...], dict[str, int]]:
-    """Payload types, parameters and extension ids for a line of ours, in the peer's numbering."""
-    codec, fmtp = _default(peer, kind)
-    taken: dict[str, int] = {}
+def numbers(peer: Peer, kind: Kind, carried: tuple[str, ...]) -> Terms:
+    """What a new line of ours proposes: every codec of the kind that we carry, in the peer's numbering.
+
+    A peer may decode what its own lines do not name, since those may name only what it encodes.
+    """
+    named: dict[str, tuple[Codec, tuple[str, ...]]] = {}
+    ids: dict[str, int] = {}
     for line in peer.lines:
         for number, uri in line.extmap:
-            taken.setdefault(uri, number)
-    for line in peer.lines:
-        if line.kind is kind and line.codecs:
-            codec, fmtp = line.codecs[0], line.fmtp
-            break
-    # A peer without a line of its own has no numbers yet: what every sink needs, in ours.
-    known = taken or {uri: place for place, (uri, slot) in enumerate(URIS.items(), 1) if slot in ("mid", "audio_level")}
+            ids.setdefault(uri, number)
+        for codec in line.codecs:
+            named.setdefault(codec.name, (codec, _parameters(codec, line.fmtp)))
+    wanted = [FORMATS[name] for name in carried if FORMATS[name].kind is kind]
+    # In a bundle each number means one codec (RFC 8843 §10.1.2).
+    taken = {int(number) for line in peer.lines if line.kind is not None for number in line.formats}
+    for made in wanted:
+        if made.name not in named:
+            named[made.name] = _proposed(made, taken)
+    # A peer without a line of its own has no ids yet: what every sink needs, in ours.
+    needed = ("mid", "audio_level", *(["dependency_descriptor"] if "av1" in carried else []))
+    known = ids or {uri: place for place, (uri, slot) in enumerate(URIS.items(), 1) if slot in needed}
     unused = (*NOT_FORWARDED, *(PLAIN_ON_AUDIO if kind is Kind.AUDIO else ("audio_level",)))
-    wanted = {uri: known[uri] for uri, slot in URIS.items() if uri in known and slot not in unused}
-    return codec, fmtp, wanted
+    codecs = [named[made.name] for made in wanted]
+    return (
+        tuple(codec for codec, _ in codecs),
+        tuple(text for _, texts in codecs for text in texts),
+        {uri: known[uri] for uri, slot in URIS.items() if uri in known and slot not in unused},
+    )
 
 
-def _default(peer: Peer, kind: Kind) -> tuple[Codec, tuple[str, ...]]:
-    """Numbers for a kind of which the peer has no line. In a bundle each means one codec (RFC 8843 §10.1.2)."""
-    codec, fmtp = DEFAULTS[kind]
-    taken = {number for line in peer.lines for number in line.formats}
-    free = [number for number in range(98, 111) if str(number) not in taken]
-    if len(free) < 2 or taken.isdisjoint((str(codec.pt), str(codec.rtx_pt))):
-        return codec, fmtp
-    moved = replace(codec, pt=free[0], rtx_pt=free[1] if codec.rtx_pt is not None else None)
-    return moved, tuple(f"{free[0]} {text.partition(' ')[2]}" for text in fmtp)
+def _proposed(made: Format, taken: set[int]) -> tuple[Codec, tuple[str, ...]]:
+    """A codec and its parameters under numbers that were free, which are then taken."""
+    own = () if taken & {made.pt, made.pt + 1} else (made.pt, made.pt + 1)
+    free: Iterator[int] = chain(own, (number for number in NUMBERS if number not in taken and number > made.pt + 1))
+    pt = next(free)
+    rtx = next(free) if made.kind is Kind.VIDEO else None
+    taken.update((pt,) if rtx is None else (pt, rtx))
+    return Codec(made.name, made.clock, pt, rtx), ((f"{pt} {made.parameters}",) if made.parameters else ())
+
+
+def _parameters(codec: Codec, fmtp: Iterable[str]) -> tuple[str, ...]:
+    """A codec's own among the parameters of several."""
+    return tuple(text for text in fmtp if text.startswith(f"{codec.pt} "))
+
+
+def _forwarded(line: Line) -> dict[str, int]:
+    """The header extensions that a line of ours uses, as the peer took them."""
+    return {uri: number for number, uri in line.extmap if URIS[uri] not in NOT_FORWARDED}
 
 
 def standing(slot: Slot) -> Use | None:
@@ -153,14 +181,14 @@ def _receiving(peer: Peer, line: Line, ours: tuple[str, str], setup: str) -> lis
             f"a=max-message-size:{LARGEST_MESSAGE}",
         ]
     lines = [
-        f"m={line.media} 9 {line.protocol} {' '.join(str(pt) for pt in _payload_types(line.codecs[0]))}",
+        f"m={line.media} 9 {line.protocol} {_payload_types(line.codecs)}",
         *_transport(peer, line.mid, ours, setup),
         f"a=mid:{line.mid}",
         *(f"a=extmap:{number} {uri}" for number, uri in line.extmap),
         "a=recvonly" if line.sends else "a=inactive",
         "a=rtcp-mux",
         *(["a=rtcp-rsize"] if line.reduced else []),
-        *_formats(line.codecs[0], line.fmtp, (what for what in line.feedback if what != NOT_SENT)),
+        *_formats(line.codecs, line.fmtp, [what for what in line.feedback if what != NOT_SENT]),
     ]
     if line.rids:
         lines.extend(f"a=rid:{rid} recv" for rid in line.rids)
@@ -168,36 +196,35 @@ def _receiving(peer: Peer, line: Line, ours: tuple[str, str], setup: str) -> lis
     return lines
 
 
-def _payload_types(codec: Codec) -> list[int]:
-    return [codec.pt, *([codec.rtx_pt] if codec.rtx_pt is not None else [])]
+def _payload_types(codecs: Iterable[Codec]) -> str:
+    return " ".join(str(pt) for codec in codecs for pt in (codec.pt, codec.rtx_pt) if pt is not None)
 
 
-def _formats(codec: Codec, fmtp: tuple[str, ...], feedback: Iterable[str]) -> list[str]:
-    lines = [f"a=rtpmap:{codec.pt} {'opus/48000/2' if codec.name == 'opus' else f'{codec.name.upper()}/{codec.clock}'}"]
-    lines.extend(f"a=rtcp-fb:{codec.pt} {what}" for what in feedback)
-    lines.extend(f"a=fmtp:{text}" for text in fmtp)
-    if codec.rtx_pt is not None:
-        lines += [f"a=rtpmap:{codec.rtx_pt} rtx/{codec.clock}", f"a=fmtp:{codec.rtx_pt} apt={codec.pt}"]
+def _formats(codecs: Iterable[Codec], fmtp: tuple[str, ...], feedback: list[str]) -> list[str]:
+    lines = []
+    for codec in codecs:
+        lines.append(f"a=rtpmap:{codec.pt} {FORMATS[codec.name].encoding}")
+        lines.extend(f"a=rtcp-fb:{codec.pt} {what}" for what in feedback)
+        lines.extend(f"a=fmtp:{text}" for text in _parameters(codec, fmtp))
+        if codec.rtx_pt is not None:
+            lines += [f"a=rtpmap:{codec.rtx_pt} rtx/{codec.clock}", f"a=fmtp:{codec.rtx_pt} apt={codec.pt}"]
     return lines
 
 
 def _sending(
     peer: Peer,
     slot: Slot,
-    line: Line | None,
+    terms: Terms,
     use: Use | None,
     ours: tuple[str, str],
     setup: str,
     feedback: tuple[str, ...],
+    reduced: bool,
 ) -> list[str]:
-    """A line of ours: a forwarded track, or a place kept for one. `line` is the peer's view of it."""
-    codec, fmtp, extensions = numbers(peer, slot.kind)
-    if line is not None:
-        codec, fmtp = line.codecs[0], line.fmtp
-        extensions = {uri: number for number, uri in line.extmap if URIS[uri] not in NOT_FORWARDED}
-    reduced = line is None or line.reduced or setup == "actpass"
+    """A line of ours: a forwarded track, or a place kept for one."""
+    codecs, fmtp, extensions = terms
     lines = [
-        f"m={slot.kind} 9 UDP/TLS/RTP/SAVPF {' '.join(str(pt) for pt in _payload_types(codec))}",
+        f"m={slot.kind} 9 UDP/TLS/RTP/SAVPF {_payload_types(codecs)}",
         *_transport(peer, slot.mid, ours, setup),
         f"a=mid:{slot.mid}",
         *(f"a=extmap:{number} {uri}" for uri, number in extensions.items()),
@@ -205,7 +232,7 @@ def _sending(
         *([f"a=msid:{use.stream} {use.name}"] if use is not None else []),
         "a=rtcp-mux",
         *(["a=rtcp-rsize"] if reduced else []),
-        *_formats(codec, fmtp, (what for what in feedback if what != NOT_TOLD)),
+        *_formats(codecs, fmtp, [what for what in feedback if what != NOT_TOLD]),
     ]
     if use is not None:
         if use.rtx_ssrc is not None:

@@ -23,10 +23,16 @@ class Running:
     """A conference at work."""
 
     def __init__(
-        self, name: ConferenceId, limits: Limits, names: Names, fingerprint: tuple[str, str], number: int
+        self,
+        name: ConferenceId,
+        limits: Limits,
+        codecs: tuple[str, ...],
+        names: Names,
+        fingerprint: tuple[str, str],
+        number: int,
     ) -> None:
         # An engine carries all conferences, so that their route ids must differ: the upper half is the conference's.
-        self.conference = Conference(name, limits, routes=number << 32)
+        self.conference = Conference(name, limits, codecs, routes=number << 32)
         self._planned: Plan = NOTHING
         self._inbox: list[Asked | commands.Event] = []
         self._names = names
@@ -67,5 +73,5 @@ class Running:
         effects = changes(self._planned, NOTHING)
         self._planned = NOTHING
         self._inbox.clear()
-        self.conference = Conference(self.conference.id, self.conference.limits)
+        self.conference = Conference(self.conference.id, self.conference.limits, self.conference.codecs)
         return effects

@@ -1,7 +1,7 @@
 """What a peer's SDP says that matters to a forwarder (RFC 8829, 8851, 8853, 8843).
 
-Reads a parsed session into typed values, or raises a `PeerFault`. It accepts what the
-engines can carry and nothing else; what is refused stays in place with port 0 or inactive.
+Reads a parsed session into typed values, or raises a `PeerFault`. It accepts what it is
+told can be carried and nothing else; what is refused stays in place with port 0 or inactive.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from functools import lru_cache
 
+from focus.codecs import fits, named
 from focus.commands import Codec, Credentials, Extensions
 from focus.faults import PeerFault
 from focus.sdp import Section, Session
@@ -29,8 +30,6 @@ URIS: dict[str, str] = {
 "Header extensions that we negotiate, by their slot in `commands.Extensions`."
 assert set(URIS.values()) == {field.name for field in fields(Extensions)}
 
-CODECS = {Kind.AUDIO: ("opus", 48000), Kind.VIDEO: ("vp8", 90000)}
-"The one format of each kind that this version carries."
 FEEDBACK = {
     Kind.AUDIO: ("transport-cc",),
     Kind.VIDEO: ("transport-cc", "goog-remb", "ccm fir", "nack", "nack pli"),
@@ -60,6 +59,7 @@ class Line:
     msid: tuple[str, str] | None
     "Stream and track id; each is empty where the peer did not name it (RFC 8830 §2)."
     codecs: tuple[Codec, ...]
+    "What both sides know, in our order of preference."
     fmtp: tuple[str, ...]
     "Format parameters of the accepted payload types, as `pt params`."
     extmap: tuple[tuple[int, str], ...]
@@ -68,7 +68,7 @@ class Line:
     "Simulcast layers that the peer sends, in order."
     ssrcs: tuple[int, ...]
     feedback: tuple[str, ...] = ()
-    "RTCP feedback that both sides understand."
+    "RTCP feedback that both sides understand, for all of the codecs."
     reduced: bool = False
     "Reduced-size RTCP (RFC 5506)."
     sctp_port: int | None = None
@@ -115,8 +115,8 @@ class Remote:
     lines: tuple[Line, ...]
 
 
-def read(session: Session, most_lines: int) -> Remote:
-    """Understand a peer's offer or answer. Raises PeerFault."""
+def read(session: Session, most_lines: int, codecs: tuple[str, ...]) -> Remote:
+    """Understand a peer's offer or answer. `codecs`: what we carry, most wanted first. Raises PeerFault."""
     if not session.sections:
         raise PeerFault("sdp_no_media")
     if len(session.sections) > most_lines:
@@ -130,7 +130,7 @@ def read(session: Session, most_lines: int) -> Remote:
     prints = _fingerprints(transport.values("fingerprint") or session.head.values("fingerprint"))
     if not prints:
         raise PeerFault("sdp_no_fingerprint")
-    lines = tuple(_line(section, session.head) for section in session.sections)
+    lines = tuple(_line(section, session.head, codecs) for section in session.sections)
     mids = [line.mid for line in lines]
     if len(set(mids)) != len(mids):
         raise PeerFault("sdp_mid_twice")
@@ -164,7 +164,7 @@ def _ice(value: str | None, least: int) -> str:
     return value
 
 
-def _line(section: Section, head: Section) -> Line:
+def _line(section: Section, head: Section, carried: tuple[str, ...]) -> Line:
     media, port, protocol, formats = section.media
     mid = section.value("mid") or ""
     if not 0 < len(mid) <= 16 or not all(c in NAME or c in "-_." for c in mid):
@@ -187,7 +187,7 @@ def _line(section: Section, head: Section) -> Line:
         return Line(mid, media, protocol, formats, True, direction, None, (), (), (), (), ())
     if not refused and not section.flag("rtcp-mux"):
         raise PeerFault("sdp_no_rtcp_mux")
-    codecs, fmtp = _codecs(Kind(media), section, formats)
+    codecs, fmtp = _codecs(Kind(media), section, formats, carried)
     extmap = _extmap(section)
     return Line(
         mid, media, protocol, formats, refused or not codecs, direction, _msid(section), codecs, fmtp, extmap,
@@ -196,12 +196,12 @@ def _line(section: Section, head: Section) -> Line:
 
 
 def _feedback(kind: Kind, section: Section, codecs: tuple[Codec, ...]) -> tuple[str, ...]:
-    offered = set()
-    for value in section.values("rtcp-fb"):
-        pt, _, what = value.partition(" ")
-        if codecs and pt in ("*", str(codecs[0].pt)):
-            offered.add(what)
-    return tuple(what for what in FEEDBACK[kind] if what in offered)
+    offered = set(section.values("rtcp-fb"))
+    return tuple(
+        what
+        for what in FEEDBACK[kind]
+        if codecs and (f"* {what}" in offered or all(f"{codec.pt} {what}" in offered for codec in codecs))
+    )
 
 
 def _number(text: str, low: int, high: int) -> int:
@@ -211,8 +211,10 @@ def _number(text: str, low: int, high: int) -> int:
     return int(text)
 
 
-def _codecs(kind: Kind, section: Section, formats: tuple[str, ...]) -> tuple[tuple[Codec, ...], tuple[str, ...]]:
-    name, clock = CODECS[kind]
+def _codecs(
+    kind: Kind, section: Section, formats: tuple[str, ...], carried: tuple[str, ...]
+) -> tuple[tuple[Codec, ...], tuple[str, ...]]:
+    """The first payload type that fits, of each format that is carried; and their parameters."""
     numbers = [_number(text, 0, 127) for text in formats]
     parameters: dict[int, str] = {}
     for value in section.values("fmtp"):
@@ -222,17 +224,17 @@ def _codecs(kind: Kind, section: Section, formats: tuple[str, ...]) -> tuple[tup
     for value in section.values("rtpmap"):
         pt, _, text = value.partition(" ")
         maps[_number(pt, 0, 127)] = text.lower()
-    wanted = f"{name}/{clock}"
+    found: dict[str, Codec] = {}
     for number in numbers:
-        text = maps.get(number, "")
-        if text != wanted and not text.startswith(wanted + "/"):
+        known = named(maps.get(number, ""))
+        fitting = known is not None and known.kind is kind and fits(known, parameters.get(number, ""))
+        if known is None or not fitting or known.name in found:
             continue
-        repeats = f"apt={number}"
-        rtx = next(
-            (n for n in numbers if maps.get(n) == f"rtx/{clock}" and repeats in parameters.get(n, "").split(";")), None
-        )
-        return (Codec(name, clock, number, rtx),), ((f"{number} {parameters[number]}",) if number in parameters else ())
-    return (), ()
+        repeats, rtx = f"apt={number}", f"rtx/{known.clock}"
+        again = (n for n in numbers if maps.get(n) == rtx and repeats in parameters.get(n, "").split(";"))
+        found[known.name] = Codec(known.name, known.clock, number, next(again, None))
+    codecs = tuple(found[name] for name in carried if name in found)
+    return codecs, tuple(f"{codec.pt} {parameters[codec.pt]}" for codec in codecs if codec.pt in parameters)
 
 
 def _extmap(section: Section) -> tuple[tuple[int, str], ...]:

@@ -42,6 +42,10 @@ class Engine(Protocol):
         """As `choose` knows it: `native` or `python`."""
 
     @property
+    def codecs(self) -> tuple[str, ...]:
+        """The payload formats that it can forward, by their names in `focus.codecs`."""
+
+    @property
     def fingerprint(self) -> tuple[str, str]:
         """Hash name and digest of our DTLS certificate, as SDP wants them: ("sha-256", "AA:BB:...")."""
 

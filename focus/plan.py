@@ -14,7 +14,7 @@ from types import MappingProxyType
 
 from focus.commands import Close, Command, Expect, Extensions, Forget, Open, Restart, Role, Route, SetLayer, Unroute
 from focus.snapshot import Conference, Peer, Said, Slot
-from focus.subscribe import layer, wanted
+from focus.subscribe import decodes, layer, wanted
 from focus.view import full_size, view
 from focus.vocabulary import (
     Answer,
@@ -99,7 +99,8 @@ def _leg(conference: Conference, peer: Peer) -> Leg:
         made = _route(peer, slot)
         if track is None or made is None:
             continue
-        want = wants.get(track.id) if slot.use == slot.agreed and slot.accepted else None
+        taken = slot.use == slot.agreed and slot.accepted and decodes(slot, track)
+        want = wants.get(track.id) if taken else None
         routes[made.route] = made
         layers[made.route] = layer(track, want, full_size(conference, track)) if want is not None else None
     restart = Restart(peer.id, peer.local, peer.remote) if peer.restarts else None
@@ -112,14 +113,14 @@ def _leg(conference: Conference, peer: Peer) -> Leg:
 def _route(peer: Peer, slot: Slot) -> Route | None:
     """The route of a slot, once its numbers are known.
 
-    It stays as long as the slot's use, paused while the peer does not take or want it: a route that was taken
+    It stays as long as the slot's use, paused while the peer does not take, want or decode it: a route that was taken
     down and made again would begin its SSRC's numbers anew, and one number sealed twice is one GCM nonce used twice.
     """
     use, line = slot.use, slot.line
     if use is None or line is None:
         return None
     ids = _of_sink(line.extensions)
-    return Route(use.route, use.track, peer.id, slot.mid, line.codecs[0], ids, use.ssrc, use.rtx_ssrc)
+    return Route(use.route, use.track, peer.id, slot.mid, line.codecs, ids, use.ssrc, use.rtx_ssrc)
 
 
 @lru_cache(1024)

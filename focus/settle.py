@@ -142,6 +142,6 @@ def _offer(conference: Conference, peer: Peer, ours: tuple[str, str], now: float
     return replace(
         peer,
         version=version,
-        offer=Said(version, compose.offer(peer, ours, version)),
+        offer=Said(version, compose.offer(peer, ours, version, conference.codecs)),
         outstanding=Outstanding(now + conference.limits.offer_timeout, compose.order(peer), uses),
     )

@@ -142,6 +142,8 @@ class Conference:
 
     id: ConferenceId
     limits: Limits
+    codecs: tuple[str, ...]
+    "What is negotiated, most wanted first (`codecs.carried`)."
     peers: Mapping[PeerId, Peer] = field(default_factory=lambda: MappingProxyType({}))
     tracks: Mapping[TrackId, Published] = field(default_factory=lambda: MappingProxyType({}))
     ended: tuple[tuple[PeerId, Reason], ...] = ()

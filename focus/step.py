@@ -161,7 +161,7 @@ def _join(conference: Conference, event: Join, now: float, names: Names) -> Conf
 
 
 def _read(conference: Conference, sdp: str) -> Remote:
-    return read(parse(sdp), conference.limits.m_lines)
+    return read(parse(sdp), conference.limits.m_lines, conference.codecs)
 
 
 def _dialling(remote: Remote) -> None:

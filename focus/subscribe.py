@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from focus.snapshot import Conference, Peer, Published
+from focus.snapshot import Conference, Peer, Published, Slot
 from focus.vocabulary import SINGLE, Kind, Rid, Want
 
 TOLERANCE = 0.9
@@ -27,6 +27,12 @@ def wanted(peer: Peer, conference: Conference) -> list[tuple[Published, Want]]:
             continue
         found.append((track, want))
     return found
+
+
+def decodes(slot: Slot, track: Published) -> bool:
+    """Whether a peer takes, on a line of ours, any of the codecs that a track may come in."""
+    sent = {codec.name for codec in track.line.codecs}
+    return slot.line is not None and any(codec.name in sent for codec in slot.line.codecs)
 
 
 def layer(track: Published, want: Want, full: tuple[int, int]) -> Rid:

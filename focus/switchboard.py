@@ -18,6 +18,7 @@ from focus import commands
 from focus.conference import Running
 from focus.engine import Engine
 from focus.limits import Limits
+from focus.subscribe import decodes
 from focus.vocabulary import Asked, ConferenceId, Ended, Join, Left, Names, PeerId, Reason, Ticked, Told
 
 log = logging.getLogger(__name__)
@@ -44,6 +45,8 @@ class Figures:
     peers: int
     tracks: int
     routes: int
+    undecodable: int
+    "Tracks that a peer took a line for and cannot decode: it has none of the codecs that they may come in."
 
 
 @dataclass(slots=True)
@@ -58,13 +61,20 @@ class Switchboard:
     """See `focus/README.md` for the API that a face uses."""
 
     def __init__(
-        self, engine: Engine, face: Face | None, limits: Limits, names: Names, clock: Callable[[], float]
+        self,
+        engine: Engine,
+        face: Face | None,
+        limits: Limits,
+        codecs: tuple[str, ...],
+        names: Names,
+        clock: Callable[[], float],
     ) -> None:
         self.face = face
         self.faults: Counter[str] = Counter()
         "Peers' faults by what was wrong, and `bug` for ours."
         self._engine = engine
         self._limits = limits
+        self._codecs = codecs
         self._names = names
         self._clock = clock
         self._conferences: dict[ConferenceId, Running] = {}
@@ -87,7 +97,9 @@ class Switchboard:
                 self._tell(conference, Ended(asked.peer, Reason.BUSY))
                 return
             self._started += 1
-            running = Running(conference, self._limits, self._names, self._engine.fingerprint, self._started)
+            running = Running(
+                conference, self._limits, self._codecs, self._names, self._engine.fingerprint, self._started
+            )
             self._conferences[conference] = running
         if isinstance(asked, Join):
             self._where[asked.peer] = conference
@@ -103,12 +115,22 @@ class Switchboard:
     def figures(self) -> Figures:
         """Count what is there."""
         running = [r.conference for r in self._conferences.values()]
+        used = [(slot, slot.use, c) for c in running for peer in c.peers.values() for slot in peer.slots if slot.use]
+        blind = [
+            slot for slot, use, c in used
+            if slot.accepted and use.track in c.tracks and not decodes(slot, c.tracks[use.track])
+        ]  # fmt: skip
         return Figures(
             len(running),
             sum(len(c.peers) for c in running),
             sum(len(c.tracks) for c in running),
-            sum(sum(slot.use is not None for slot in peer.slots) for c in running for peer in c.peers.values()),
+            len(used),
+            len(blind),
         )
+
+    def undecodable(self) -> int:
+        """Tracks that somebody would see if it had their codec."""
+        return self.figures().undecodable
 
     def peers(self) -> int:
         """Peers in all conferences."""

@@ -14,8 +14,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from focus.codecs import FORMATS, PREFERRED
 from focus.engine import Settings
 from focus.limits import Limits
+from focus.vocabulary import Kind
 from signalling.limits import SignallingLimits
 from weir.bounds import LIMITS, SIGNALLING
 from weir.keys import (
@@ -33,6 +35,7 @@ from weir.keys import (
     key,
     maybe,
     near,
+    order,
     read_section,
     real,
     rules,
@@ -40,6 +43,7 @@ from weir.keys import (
 )
 
 ENGINES = ("auto", "native", "python")
+VIDEO = tuple(name for name, format in FORMATS.items() if format.kind is Kind.VIDEO)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +64,8 @@ class Media:
     """Where media arrives, and the engine that carries it."""
 
     engine: str = key(choice(*ENGINES), "auto")
+    codecs: tuple[str, ...] = key(order(*VIDEO), PREFERRED)
+    "Formats of pictures that are negotiated, as far as the engine has them, most wanted first. Sound is Opus."
     addresses: tuple[str, ...] = key(ADDRESSES, ())
     announce: tuple[str, ...] = key(ADDRESSES, ())
     port_low: int = key(PORT, 0)

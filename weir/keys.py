@@ -93,6 +93,18 @@ def listed(item: Rule, allowed: str) -> Rule:
     return Rule(read, allowed)
 
 
+def order(*words: str) -> Rule:
+    """Some of a few words, each once, in an order that means something."""
+
+    def read(value: Any, _: Path) -> tuple[str, ...]:
+        known = isinstance(value, list) and all(isinstance(each, str) and each in words for each in value)
+        if not known or not value or len(set(value)) != len(value):
+            raise ValueError
+        return tuple(value)
+
+    return Rule(read, "a list of some of " + ", ".join(f'"{word}"' for word in words) + ", each once")
+
+
 def maybe(rule: Rule) -> Rule:
     """The same, or an empty text for none."""
 

@@ -30,6 +30,7 @@ class Figures:
     "Which engine carries media."
     peers: Callable[[], int]
     conferences: Callable[[], int]
+    undecodable: Callable[[], int]
     faults: Callable[[], Mapping[str, Mapping[str, int]]]
     "Bad input so far: room (`switchboard`, `signalling`, `matrix`) -> reason -> count."
     sync_age: Callable[[], float | None]
@@ -57,6 +58,9 @@ class Totals(Collector):
         yield build
         yield GaugeMetricFamily("weir_peers", "Media transports that are up or coming up.", figures.peers())
         yield GaugeMetricFamily("weir_conferences", "Conferences with at least one peer.", figures.conferences())
+        yield GaugeMetricFamily(
+            "weir_undecodable", "Tracks that somebody would see if it had their codec.", figures.undecodable()
+        )
         for name, text, value in (
             ("weir_packets_in", "Datagrams received.", totals.packets_in),
             ("weir_packets_out", "RTP packets sent, retransmissions included.", totals.packets_out),

@@ -17,10 +17,12 @@ from typing import Any
 
 from aiohttp import web
 
+from focus.codecs import FORMATS, carried
 from focus.engine import Engine, choose
 from focus.names import RandomNames
 from focus.native import Unavailable
 from focus.switchboard import Switchboard
+from focus.vocabulary import Kind
 from signalling.account import LinkFailed, MatrixLink
 from signalling.agent import Agent
 from weir import health
@@ -45,7 +47,8 @@ class Focus:
         self.config = config
         self.engine = engine(config.media)
         names = RandomNames()
-        self.switchboard = Switchboard(self.engine, None, config.limits, names, time.monotonic)
+        codecs = carried(self.engine.codecs, config.media.codecs)
+        self.switchboard = Switchboard(self.engine, None, config.limits, codecs, names, time.monotonic)
         matrix = config.matrix
         self.link = MatrixLink(matrix.homeserver, token, matrix.user, matrix.device, matrix.store)
         self.agent = Agent(
@@ -65,6 +68,7 @@ class Focus:
                 engine=self.engine.name,
                 peers=self.switchboard.peers,
                 conferences=self.switchboard.conferences,
+                undecodable=self.switchboard.undecodable,
                 faults=lambda: {
                     "switchboard": self.switchboard.faults,
                     "signalling": self.agent.faults,
@@ -95,11 +99,15 @@ class Focus:
 def engine(media: Media) -> Engine:
     """The engine that the configuration names. Raises `ConfigError`."""
     try:
-        return choose(media.engine, media.settings())
+        made = choose(media.engine, media.settings())
     except Unavailable as error:
         raise ConfigError((f"media.engine: {error}.",)) from None
     except OSError as error:
         raise ConfigError((f"media.addresses: {error.strerror or error}.",)) from None
+    if not set(media.codecs) & set(made.codecs):
+        has = ", ".join(f'"{name}"' for name in made.codecs if FORMATS[name].kind is Kind.VIDEO)
+        raise ConfigError((f"media.codecs: the {made.name} engine has none of them; add one of {has}.",))
+    return made
 
 
 async def serve(config: Config, token: str) -> int:

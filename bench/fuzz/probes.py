@@ -16,6 +16,7 @@ from copy import copy
 from typing import Any
 
 from focus import sdp
+from focus.codecs import FORMATS
 from focus.commands import Candidate, Connected, Event, Open, Opened, Reachable, Restart
 from focus.conference import Running
 from focus.description import read
@@ -41,7 +42,7 @@ from focus.vocabulary import (
 from signalling import events, metadata
 from signalling.limits import SignallingLimits
 
-LIMITS, SIGNALLING = Limits(), SignallingLimits()
+LIMITS, SIGNALLING, CODECS = Limits(), SignallingLimits(), tuple(FORMATS)
 HONEST, MALLORY = PeerId("honest"), PeerId("mallory")
 OWNER = Owner("@mallory:there.test", "DEVICE")
 FINGERPRINT = ("sha-256", ":".join(["0F"] * 32))
@@ -79,7 +80,7 @@ class Call:
     """A conference with somebody honest in it, and an engine that says yes to everything."""
 
     def __init__(self) -> None:
-        self.running = Running(ConferenceId("room"), LIMITS, SeededNames(), FINGERPRINT, 1)
+        self.running = Running(ConferenceId("room"), LIMITS, CODECS, SeededNames(), FINGERPRINT, 1)
         self.now = 1000.0
         self.post(Join(HONEST, OWNER, OFFER, ()))
         self.post(Connected(HONEST), Opened(HONEST), Selected(HONEST))
@@ -116,7 +117,7 @@ class Call:
         if isinstance(told, Answer | Offer):
             session = sdp.parse(told.sdp)
             assert sdp.dump(session) == told.sdp
-            read(session, LIMITS.m_lines + len(self.running.conference.peers))
+            read(session, LIMITS.m_lines + len(self.running.conference.peers), CODECS)
 
 
 def label(name: str) -> None:
@@ -143,7 +144,7 @@ def description(data: bytes) -> None:
     with faults_only():
         session = sdp.parse(text)
         assert sdp.parse(sdp.dump(session)) == session
-        read(session, LIMITS.m_lines)
+        read(session, LIMITS.m_lines, CODECS)
     call = BEGUN.again()
     call.post(Join(MALLORY, OWNER, text, ()))
     call.post(Connected(MALLORY), Opened(MALLORY), Selected(MALLORY))

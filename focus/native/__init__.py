@@ -96,6 +96,7 @@ class NativeEngine:
     """See `focus.engine.Engine`. Its workers are threads of their own, which never wait for Python."""
 
     name = "native"
+    codecs = ("opus", "vp8", "vp9", "h264", "av1")
 
     def __init__(self, settings: Settings) -> None:
         """Bind and start. Raises `Unavailable`, or `OSError` when an address or the port range cannot be bound."""

@@ -73,6 +73,8 @@ class Peer:
 class ReferenceEngine:
     """See `focus.engine.Engine`. Must be made inside a running event loop."""
 
+    codecs = ("opus", "vp8")
+
     name = "python"
 
     def __init__(self, settings: Settings, clock: Callable[[], float]) -> None:

@@ -39,7 +39,7 @@ class Forward:
         self.packets = 0
         self.octets = 0
         # Derived from the SSRC that Python drew, so that the engine needs no chance of its own.
-        self._rewriter = Rewriter(route.ssrc & 0x7FFF, route.ssrc * 2654435761 & 0xFFFFFFFF, route.codec.clock)
+        self._rewriter = Rewriter(route.ssrc & 0x7FFF, route.ssrc * 2654435761 & 0xFFFFFFFF, route.codecs[0].clock)
         self._sent: list[tuple[int, Layer, int, Numbers] | None] = [None] * REMEMBERED
         self._resent: dict[int, tuple[float, int]] = {}
         self._rtx_sequence = route.ssrc >> 16 & 0x7FFF
@@ -50,7 +50,8 @@ class Forward:
 
     def configure(self, route: Route) -> None:
         """Take renegotiated numbers; the stream, its SSRC and its numbering go on."""
-        self.route = replace(self.route, mid=route.mid, codec=route.codec, extensions=route.extensions)
+        self.route = replace(self.route, mid=route.mid, codecs=route.codecs, extensions=route.extensions)
+        self._codecs = {codec.name: codec for codec in reversed(route.codecs)}
         ids = route.extensions
         self._mid = [(ids.mid, route.mid.encode())] if ids.mid else []
 
@@ -67,7 +68,11 @@ class Forward:
         if self.target is None:
             return None
         wanted = layers.get(self.target)
-        return wanted if wanted is not None and wanted is not self.layer else None
+        return wanted if wanted is not None and wanted is not self.layer and self.takes(wanted) else None
+
+    def takes(self, layer: Layer) -> bool:
+        """Whether the sink could use a keyframe of a layer, as it is sent now."""
+        return layer.codec.name in self._codecs
 
     def forward(self, layer: Layer, packet: Packet, now: float) -> bytes | Drop:
         """Turn a layer's packet into the sink's, or say why not. May switch to `layer`: compare `layer` after."""
@@ -75,15 +80,15 @@ class Forward:
             # Layer first: most packets of a simulcast sender stop here.
             if layer.rid != self.target:
                 return Drop.OTHER_LAYER
+            if packet.codec not in self._codecs:
+                return Drop.OTHER_CODEC
             if not packet.keyframe:
                 return Drop.AWAITING_KEYFRAME
             old = self.layer.reception.report if self.layer is not None else None
-            if packet.codec != self.route.codec.name:
-                return Drop.OTHER_CODEC
             self._rewriter.switch(packet, layer.reception.report, old)
             self.layer = layer
             self._report_due = True
-        elif packet.codec != self.route.codec.name:
+        elif packet.codec not in self._codecs:
             return Drop.OTHER_CODEC
         numbers = self._rewriter.map(packet)
         if numbers is None:
@@ -95,7 +100,8 @@ class Forward:
             payload = vp8.rewrite(payload, packet.descriptor, numbers.picture, numbers.tl0)
         self.packets += 1
         self.octets += len(payload)
-        return self._dump(packet, route.codec.pt, numbers.sequence, numbers.timestamp, route.ssrc, payload, now)
+        pt = self._codecs[packet.codec].pt
+        return self._dump(packet, pt, numbers.sequence, numbers.timestamp, route.ssrc, payload, now)
 
     def skip(self, layer: Layer, index: int) -> None:
         """An in-order packet of a layer was only padding."""
@@ -122,7 +128,7 @@ class Forward:
     def resend(self, sequence: int, now: float) -> bytes | Drop:
         """Answer the sink's NACK for one of our sequence numbers with an RTX packet (RFC 4588)."""
         route = self.route
-        if route.rtx_ssrc is None or route.codec.rtx_pt is None:
+        if route.rtx_ssrc is None or all(codec.rtx_pt is None for codec in route.codecs):
             # Without RTX the same number would have to carry the same bytes: not kept, so not sent.
             return Drop.CACHE_MISS
         entry = self._sent[sequence & REMEMBERED - 1]
@@ -130,7 +136,8 @@ class Forward:
             return Drop.CACHE_MISS
         _, layer, index, numbers = entry
         packet = layer.cached(index)
-        if packet is None:
+        codec = self._codecs.get(packet.codec) if packet is not None else None
+        if packet is None or codec is None or codec.rtx_pt is None:
             return Drop.CACHE_MISS
         at, times = self._resent.get(sequence, (-1.0, 0))
         if times >= RESEND_TIMES or now - at < RESEND_AFTER or self._rtx_budget < packet.size:
@@ -145,7 +152,7 @@ class Forward:
         self._rtx_sequence = self._rtx_sequence + 1 & 0xFFFF
         return self._dump(
             packet,
-            route.codec.rtx_pt,
+            codec.rtx_pt,
             self._rtx_sequence,
             numbers.timestamp,
             route.rtx_ssrc,
@@ -164,7 +171,7 @@ class Forward:
         self._report_due = False
         base, since = layer.reception.report, now - layer.reception.report_at
         ntp = base.ntp + int(since * 2**32) & 0xFFFFFFFFFFFFFFFF
-        rtp = base.rtp + int(since * self.route.codec.clock) - self._rewriter.timestamp_offset & 0xFFFFFFFF
+        rtp = base.rtp + int(since * self.route.codecs[0].clock) - self._rewriter.timestamp_offset & 0xFFFFFFFF
         ssrc = self.route.ssrc
         described = rtcp.source_description(ssrc, self.publisher)
         return rtcp.sender_report(ssrc, ntp, rtp, self.packets, self.octets) + described

@@ -237,7 +237,7 @@ class Session:
         route = self.sinks.get(loss.media_ssrc)
         if route is None:
             self.tally.drop(Drop.FOREIGN_RTCP)
-        elif route.layer is not None:
+        elif route.layer is not None and route.takes(route.layer):
             route.layer.ask()
 
     # Timers.

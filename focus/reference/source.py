@@ -39,6 +39,7 @@ class Layer:
         self.rid = rid
         self.ssrc = ssrc
         self.codec = codec
+        "Of the newest packet."
         self.reception = Reception(ssrc, codec.clock)
         self.missing = Missing()
         self.repairable = codec.rtx_pt is not None or codec.name == "vp8"
@@ -147,6 +148,7 @@ class Track:
                 if len(self._retired) > RETIRED:
                     self._retired.popleft().free()
             layer = self.layers[rid] = Layer(rid, ssrc, codec)
+        layer.codec = codec
         return layer
 
     def read(self, layer: Layer, packet: Packet) -> bool:

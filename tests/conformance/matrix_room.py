@@ -118,7 +118,7 @@ class Room:
     async def start(self) -> None:
         """A new process of the focus."""
         self.engine = ReferenceEngine(LOOPBACK, self.clock)
-        self.switchboard = Switchboard(self.engine, None, self.limits, RandomNames(), self.clock)
+        self.switchboard = Switchboard(self.engine, None, self.limits, self.engine.codecs, RandomNames(), self.clock)
         self.agent = Agent(
             self.home, self.switchboard, RandomNames(), self.clock, self.clock.wall, SignallingLimits(),
             memory=self.home,

@@ -90,7 +90,7 @@ SDPS = [(row, *row.sdp) for row in ROWS if row.sdp is not None]
 def test_a_recorded_description_parses_and_is_written_back_letter_for_letter(row: Row, kind: str, text: str) -> None:
     parsed = sdp.parse(text)
     assert sdp.dump(parsed) == text
-    remote = description.read(parsed, 240)
+    remote = description.read(parsed, 240, ("opus", "vp8"))
     mids = [line.mid for line in remote.lines]
     assert mids == [str(number) for number in range(len(mids))]
     if row.direction == "out" and kind == "offer":
@@ -167,7 +167,7 @@ def test_truncated_and_corrupted_descriptions_are_refused_by_name() -> None:
     for _, _, text in SDPS:
         for broken, _ in broken_texts(text, chance):
             try:
-                description.read(sdp.parse(broken), 240)
+                description.read(sdp.parse(broken), 240, ("opus", "vp8"))
             except PeerFault as fault:
                 refused += 1
                 assert fault.what.startswith("sdp_")

@@ -44,7 +44,7 @@ def expect(end: FarEnd, rids: tuple[Rid, ...] = (), ssrcs: tuple[int, ...] = (),
 def route(end: FarEnd, number: int = 1, **changes: object) -> Route:
     """The camera track forwarded to a client."""
     fields: dict[str, object] = {
-        "track": TRACK, "mid": "w0", "codec": SINK_VP8, "extensions": RECEIVED,
+        "track": TRACK, "mid": "w0", "codecs": (SINK_VP8,), "extensions": RECEIVED,
         "ssrc": ROUTE_SSRC + 0x10 * (number - 1), "rtx_ssrc": ROUTE_RTX + 0x10 * (number - 1),
     } | changes  # fmt: skip
     return Route(RouteId(number), peer=PeerId(end.peer), **fields)  # type: ignore[arg-type]

@@ -491,7 +491,7 @@ async def test_sound_flows_at_once_and_its_loudness_is_told(make: Make) -> None:
         await s.call(focus)
         focus.submit(
             expect(p, track=SOUND, kind=Kind.AUDIO, codecs=(OPUS,), ssrcs=(0x7000,)),
-            route(s, track=SOUND, codec=SINK_OPUS, rtx_ssrc=None),
+            route(s, track=SOUND, codecs=(SINK_OPUS,), rtx_ssrc=None),
             SetLayer(ONE, SINGLE),
         )
         for number in range(10):
@@ -514,7 +514,7 @@ async def test_packets_of_another_codec_are_dropped(make: Make) -> None:
         pcm = Codec("pcmu", 8000, 0, None)
         focus.submit(
             expect(p, track=SOUND, kind=Kind.AUDIO, codecs=(OPUS, pcm), ssrcs=(0x7000,)),
-            route(s, track=SOUND, codec=SINK_OPUS, rtx_ssrc=None),
+            route(s, track=SOUND, codecs=(SINK_OPUS,), rtx_ssrc=None),
             SetLayer(ONE, SINGLE),
         )
         await p.send(rtp(0x7000, 1, 960, 111, b"\xfc\x01"), rtp(0x7000, 2, 1920, 0, b"\x01" * 160))
@@ -652,7 +652,7 @@ async def test_media_crosses_two_engines(make: Make) -> None:
         await near.saw(Connected, peer=trunk)
         await far.saw(Connected, peer=knurt)
         link = FarEnd(knurt)
-        far.submit(expect(p, rids=(Q,)), route(link, mid="1", extensions=PUBLISHED, codec=VP8), SetLayer(ONE, Q))
+        far.submit(expect(p, rids=(Q,)), route(link, mid="1", extensions=PUBLISHED, codecs=(VP8,)), SetLayer(ONE, Q))
         near.submit(
             expect(FarEnd(trunk), ssrcs=(ROUTE_SSRC, ROUTE_SSRC + 1)), route(s, ssrc=0x77, rtx_ssrc=0x78),
             SetLayer(ONE, SINGLE),

@@ -177,7 +177,7 @@ class ControlPlane:
             codec = Codec("vp8", 90000, 120, chance.choice((121, 121, 121, None)))
         ssrc, rtx = draw_ssrc(chance), chance.randrange(1, 1 << 32) if chance.random() < 0.9 else None
         ids = draw_extensions(chance, False)
-        route = Route(number, track.track, viewer, f"w{number}", codec, ids, ssrc, rtx)
+        route = Route(number, track.track, viewer, f"w{number}", (codec,), ids, ssrc, rtx)
         self.say(start, route)
         now, patience = start + chance.choice((0, 0, 0.1)), chance.choice((0.1, 0.5, 1.0, 5.0, 9.0))
         layers = (*(track.rids or (SINGLE,)) * chance.choice((1, 9)), None, Rid("none"))
@@ -187,7 +187,7 @@ class ControlPlane:
         if chance.random() < 0.2:
             renewed = replace(
                 route, mid=chance.choice(("a", "longer", route.mid)), extensions=draw_extensions(chance, False),
-                codec=replace(codec, pt=chance.choice((codec.pt, 100)), rtx_pt=chance.choice((codec.rtx_pt, 101))),
+                codecs=(replace(codec, pt=chance.choice((codec.pt, 100)), rtx_pt=chance.choice((codec.rtx_pt, 101))),),
             )  # fmt: skip
             self.say(chance.uniform(start, end), renewed)
         if end < self.script.seconds:
@@ -223,7 +223,7 @@ class ControlPlane:
             Open(PeerId("v0"), Role.ANSWERER, NOBODY, NOBODY, (("sha-256", "00"),), None),
             Expect(TrackId("t"), PeerId("nobody"), "0", Kind.AUDIO, (), draw_extensions(chance, False), ()),
             Route(
-                RouteId(997), TrackId("nothing"), PeerId("v0"), "w", Codec("vp8", 90000, 96, None),
+                RouteId(997), TrackId("nothing"), PeerId("v0"), "w", (Codec("vp8", 90000, 96, None),),
                 draw_extensions(chance, False), 5, None,
             ),
         )  # fmt: skip

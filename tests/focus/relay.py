@@ -100,7 +100,7 @@ class Relay:
         )
         self.publisher.tracks["1"] = self.track
         self.route = Forward(
-            Route(RouteId(1), TrackId("t"), s, "w0", SINK_VP8, RECEIVED, 0x0A0B7FF0, 0x0A0B7FF1), p
+            Route(RouteId(1), TrackId("t"), s, "w0", (SINK_VP8,), RECEIVED, 0x0A0B7FF0, 0x0A0B7FF1), p
         )
         self.track.routes.append(self.route)
         self.subscriber.sinks[self.route.route.ssrc] = self.route

@@ -44,6 +44,7 @@ class Room:
     """A conference at work, its engine, and all that was told."""
 
     limits: Limits = field(default_factory=Limits)
+    codecs: tuple[str, ...] = ("opus", "vp8")
     now: float = 1000.0
     faults: Counter[str] = field(default_factory=Counter)
     engine: Table = field(default_factory=Table)
@@ -53,7 +54,7 @@ class Room:
 
     def __post_init__(self) -> None:
         name = ConferenceId("room")
-        self.running = Running(name, self.limits, CountedNames(), self.engine.fingerprint, 1)
+        self.running = Running(name, self.limits, self.codecs, CountedNames(), self.engine.fingerprint, 1)
 
     def post(self, *events: Asked | Event) -> list[Told]:
         """Let something happen, and all that the engine answers; what was told meanwhile is returned."""

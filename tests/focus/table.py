@@ -36,6 +36,7 @@ class Table:
     """See `focus.engine.Engine`."""
 
     name = "table"
+    codecs = ("opus", "vp8", "vp9", "h264", "av1")
 
     peers: dict[PeerId, Open] = field(default_factory=dict)
     restarts: dict[PeerId, Restart] = field(default_factory=dict)

@@ -162,7 +162,8 @@ def test_renegotiated_numbers_apply_to_the_next_packet_of_the_same_stream() -> N
     relay.route.aim(SINGLE)
     camera = Stream(0x1000)
     relay.publish(camera.frame(keyframe=True), 0.0)
-    moved = replace(relay.route.route, mid="w7", codec=replace(SINK_VP8, pt=100), extensions=replace(RECEIVED, mid=9))
+    codecs = (replace(SINK_VP8, pt=100),)
+    moved = replace(relay.route.route, mid="w7", codecs=codecs, extensions=replace(RECEIVED, mid=9))
     relay.route.configure(moved)
     relay.publish(camera.frame(), 0.1)
     before, after = relay.got

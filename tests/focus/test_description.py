@@ -15,7 +15,7 @@ SIMULCAST = ["a=rid:f send", "a=rid:h send", "a=rid:q send", "a=simulcast:send f
 
 
 def said(text: str) -> Remote:
-    return read(parse(text), 240)
+    return read(parse(text), 240, ("opus", "vp8"))
 
 
 def line(section: list[str]) -> Line:

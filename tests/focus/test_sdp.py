@@ -8,16 +8,18 @@ from hypothesis import strategies as st
 from offers import CHROMIUM, channel, microphone, offer, picture
 
 from focus import sdp
+from focus.codecs import FORMATS
 from focus.description import Remote, read
 from focus.faults import PeerFault
 
 MOST = 240
+EVERY = tuple(FORMATS)
 
 
 def understood(text: str) -> Remote | str:
     """What a text says, or the name of its fault. Anything else that is raised fails the test."""
     try:
-        return read(sdp.parse(text), MOST)
+        return read(sdp.parse(text), MOST, EVERY)
     except PeerFault as fault:
         assert fault.what.replace("_", "").isalnum(), "a metric label"
         return fault.what

@@ -126,7 +126,8 @@ def test_one_bad_event_costs_the_others_in_its_batch_nothing() -> None:
 
 def test_a_step_that_fails_leaves_no_trace() -> None:
     names = CountedNames()
-    conference = step(Conference(ConferenceId("c"), Limits()), Join(GUEST, OWNER, again(), ()), 0.0, names)
+    empty = Conference(ConferenceId("c"), Limits(), ("opus", "vp8"))
+    conference = step(empty, Join(GUEST, OWNER, again(), ()), 0.0, names)
     with pytest.raises(PeerFault):
         step(conference, Offered(GUEST, again(setup="passive"), ()), 1.0, names)
     assert conference.peers[GUEST].lines[0].mid == "0"

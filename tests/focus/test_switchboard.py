@@ -71,7 +71,9 @@ class Exchange:
     def __init__(self, limits: Limits | None = None) -> None:
         self.engine, self.face, self.names = Table(), Notebook(), Trap()
         self.now = 0.0
-        self.board = Switchboard(self.engine, self.face, limits or Limits(), self.names, lambda: self.now)
+        self.board = Switchboard(
+            self.engine, self.face, limits or Limits(), ("opus", "vp8"), self.names, lambda: self.now
+        )
 
     def turn(self) -> None:
         # The engine's answer to what a turn decided comes in the next.
@@ -109,7 +111,7 @@ async def test_conferences_share_an_engine_and_nothing_else() -> None:
     watched(exchange, ONE, a, b)
     watched(exchange, TWO, c, d)
     assert {(route.peer, route.track.split("/")[0]) for route in exchange.engine.routes.values()} == {(a, b), (c, d)}
-    assert exchange.board.figures() == Figures(2, 4, 8, 2)
+    assert exchange.board.figures() == Figures(2, 4, 8, 2, 0)
     views = [told for name, told in exchange.face.told if name == ONE and hasattr(told, "streams")]
     assert not any(s.owner.user[1] in "cd" for told in views for s in told.streams)
 
@@ -150,7 +152,7 @@ async def test_an_empty_conference_is_forgotten() -> None:
     exchange.join(ONE, "a")
     exchange.board.end(ONE, Reason.CALL_ENDED)
     exchange.turn()
-    assert exchange.board.figures() == Figures(0, 0, 0, 0) and not exchange.engine.peers
+    assert exchange.board.figures() == Figures(0, 0, 0, 0, 0) and not exchange.engine.peers
 
 
 async def test_only_a_caller_starts_a_conference_and_only_so_many() -> None:

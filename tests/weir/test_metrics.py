@@ -18,6 +18,7 @@ def page(sync_age: float | None = 1.5) -> Page:
             engine="native",
             peers=lambda: 12,
             conferences=lambda: 2,
+            undecodable=lambda: 0,
             faults=lambda: {"signalling": {"malformed": 7}, "switchboard": {}},
             sync_age=lambda: sync_age,
             bitrates=lambda: (1e6, 2e6),

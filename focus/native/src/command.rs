@@ -144,10 +144,19 @@ pub struct Route {
     pub track: Name,
     pub peer: Name,
     pub mid: String,
-    pub codec: Codec,
+    /// What the sink takes, never empty; a publisher may change from one to another at any packet.
+    pub codecs: Vec<Codec>,
     pub extensions: Extensions,
     pub ssrc: u32,
     pub rtx_ssrc: Option<u32>,
+}
+
+impl Route {
+    /// The clock that all of its codecs share, in Hz.
+    #[must_use]
+    pub fn clock(&self) -> u32 {
+        self.codecs.first().map_or(90_000, |codec| codec.clock)
+    }
 }
 
 /// Commands of the control plane.

@@ -111,7 +111,8 @@ impl Media {
         let route: Option<RouteKey> = self.peers.get(from).and_then(|peer| peer.sink(ssrc));
         let Some(route) = route.and_then(|key| self.routes.get(key)) else { return tally.drop(Drop::ForeignRtcp) };
         let Some(track) = self.tracks.get_mut(route.track) else { return };
-        if let Some(layer) = track.layers.iter_mut().find(|layer| route.layer == Some(layer.id)) {
+        let layer = track.layers.iter_mut().find(|layer| route.layer == Some(layer.id));
+        if let Some(layer) = layer.filter(|layer| route.takes(layer)) {
             layer.ask();
         }
     }
@@ -144,7 +145,7 @@ impl Media {
         route.report_due = false;
         let since = now - at;
         let ntp = base.ntp.wrapping_add((since * 4_294_967_296.0) as i64 as u64);
-        let ahead = (since * f64::from(route.route.codec.clock)) as i64 as u32;
+        let ahead = (since * f64::from(route.route.clock())) as i64 as u32;
         let rtp = base.rtp.wrapping_add(ahead).wrapping_sub(route.rewriter.timestamp_offset);
         let ssrc = route.route.ssrc;
         self.scratch.clear();

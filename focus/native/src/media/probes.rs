@@ -116,7 +116,7 @@ impl Relay {
                 track,
                 peer: Arc::from("s"),
                 mid: format!("w{place}"),
-                codec,
+                codecs: vec![codec],
                 extensions: Extensions { rid: 0, repaired_rid: 0, ..IDS },
                 ssrc: ROUTED + 2 * u32::from(number),
                 rtx_ssrc: Some(ROUTED + 2 * u32::from(number) + 1),

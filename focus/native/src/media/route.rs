@@ -69,7 +69,7 @@ impl Forward {
             packets: 0,
             octets: 0,
             report_due: true,
-            rewriter: Rewriter::new((ssrc & 0x7FFF) as u16, ssrc.wrapping_mul(2_654_435_761), route.codec.clock),
+            rewriter: Rewriter::new((ssrc & 0x7FFF) as u16, ssrc.wrapping_mul(2_654_435_761), route.clock()),
             repair: Repair::new((ssrc >> 16 & 0x7FFF) as u16),
             route,
         }
@@ -77,7 +77,7 @@ impl Forward {
 
     /// Take renegotiated numbers; the stream, its SSRC and its numbering go on.
     pub fn configure(&mut self, route: Route) {
-        self.route = Route { mid: route.mid, codec: route.codec, extensions: route.extensions, ..self.route.clone() };
+        self.route = Route { mid: route.mid, codecs: route.codecs, extensions: route.extensions, ..self.route.clone() };
     }
 
     /// Set the wanted layer. True if that stops the stream at once.
@@ -91,7 +91,19 @@ impl Forward {
     pub fn waiting_for(&self, track: &Track) -> Option<usize> {
         let place = track.place(self.target.as_deref()?)?;
         let wanted = track.layers.get(place)?;
-        (self.layer != Some(wanted.id)).then_some(place)
+        (self.layer != Some(wanted.id) && self.takes(wanted)).then_some(place)
+    }
+
+    /// Whether the sink could use a keyframe of a layer, as it is sent now.
+    #[must_use]
+    pub fn takes(&self, layer: &Layer) -> bool {
+        self.codec(layer.codec.format, layer.codec.clock).is_some()
+    }
+
+    /// The sink's numbers for a format. Two that are not understood are told apart by their clocks.
+    fn codec(&self, format: Format, clock: u32) -> Option<&Codec> {
+        let same = |codec: &&Codec| codec.format == format && (format != Format::Other || codec.clock == clock);
+        self.route.codecs.iter().find(same)
     }
 
     /// Number a packet that `layer` keeps, or say why not. May switch to `layer`: compare `self.layer` after.
@@ -101,18 +113,18 @@ impl Forward {
             if self.target.as_deref() != Some(&*layer.rid) {
                 return Err(Drop::OtherLayer);
             }
+            if self.codec(kept.format, kept.clock).is_none() {
+                return Err(Drop::OtherCodec);
+            }
             if !kept.keyframe {
                 return Err(Drop::AwaitingKeyframe);
-            }
-            if !same(kept, &self.route.codec) {
-                return Err(Drop::OtherCodec);
             }
             let report = |layer: &Layer| layer.reception.report.map(|(report, _)| report);
             let old = self.layer.and_then(|id| track.known(id)).and_then(report);
             self.rewriter.switch(kept, report(layer), old);
             self.layer = Some(layer.id);
             self.report_due = true;
-        } else if !same(kept, &self.route.codec) {
+        } else if self.codec(kept.format, kept.clock).is_none() {
             return Err(Drop::OtherCodec);
         }
         let numbers = self.rewriter.map(kept).ok_or(Drop::TooOld)?;
@@ -141,7 +153,8 @@ impl Forward {
         let payload = kept.numbering.map_or(kept.payload().len(), |numbering| numbering.length(kept.payload()));
         self.packets = self.packets.wrapping_add(1);
         self.octets = self.octets.wrapping_add(payload as u32);
-        let (pt, ssrc, index) = (self.route.codec.pt, self.route.ssrc, numbers.sequence as u64);
+        let pt = self.codec(kept.format, kept.clock)?.pt;
+        let (ssrc, index) = (self.route.ssrc, numbers.sequence as u64);
         self.dump(&Outgoing { kept, numbers, pt, ssrc, index, original: None }, now, departures, sinks)
     }
 
@@ -156,11 +169,10 @@ impl Forward {
         sinks: &mut S,
     ) -> Result<Option<usize>, Drop> {
         // Without RTX the same number would have to carry the same bytes: not kept, so not sent.
-        let (Some(ssrc), Some(pt)) = (self.route.rtx_ssrc, self.route.codec.rtx_pt) else {
-            return Err(Drop::CacheMiss);
-        };
+        let Some(ssrc) = self.route.rtx_ssrc else { return Err(Drop::CacheMiss) };
         let sent = self.repair.find(sequence).ok_or(Drop::CacheMiss)?;
         let kept = track.known(sent.layer).and_then(|layer| layer.cache.find(sent.index)).ok_or(Drop::CacheMiss)?;
+        let pt = self.codec(kept.format, kept.clock).and_then(|codec| codec.rtx_pt).ok_or(Drop::CacheMiss)?;
         let index = self.repair.allow(sequence, kept.size, now)?;
         let numbers =
             Numbers { sequence: index as i64, timestamp: sent.timestamp, picture: sent.picture, tl0: sent.tl0 };
@@ -209,9 +221,4 @@ impl Forward {
         }
         bytes
     }
-}
-
-/// Whether a packet is of the format that a route carries. Two that are not understood are told apart by their clocks.
-fn same(kept: &Kept, codec: &Codec) -> bool {
-    kept.format == codec.format && (kept.format != Format::Other || kept.clock == codec.clock)
 }

@@ -28,6 +28,8 @@ pub struct Layer {
     pub id: u16,
     /// Its name.
     pub rid: Rid,
+    /// Of its newest packet.
+    pub codec: Codec,
     /// Counts its packets.
     pub reception: Reception,
     /// Whether it is worth asking for what is missing: sound is concealed sooner than it is repaired.
@@ -60,6 +62,7 @@ impl Layer {
         Self {
             id,
             rid,
+            codec: *codec,
             reception: Reception::new(ssrc, codec.clock),
             repairable: codec.rtx_pt.is_some() || pictures,
             missing: Missing::default(),

@@ -51,8 +51,8 @@ fn table(epoch: Instant) -> Media {
     for peer in 1..=ROUTES {
         media.open(peer, name(peer));
         let (route, mid, ssrc) = (u64::from(peer), "1".into(), peer << 16);
-        let (track, codec, rtx_ssrc) = (track.clone(), VP8, Some(ssrc + 1));
-        assert!(media.route(peer, Route { route, track, peer: name(peer), mid, codec, extensions, ssrc, rtx_ssrc }));
+        let (track, codecs, rtx_ssrc) = (track.clone(), vec![VP8], Some(ssrc + 1));
+        assert!(media.route(peer, Route { route, track, peer: name(peer), mid, codecs, extensions, ssrc, rtx_ssrc }));
     }
     let mut sink = Sink { buffer: vec![], packets: 0 };
     for route in 1..=u64::from(ROUTES) {

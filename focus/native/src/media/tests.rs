@@ -121,7 +121,7 @@ fn route() -> Route {
         track: Arc::from("t"),
         peer: Arc::from("s"),
         mid: "w0".into(),
-        codec: SINK_VP8,
+        codecs: vec![SINK_VP8],
         extensions: Extensions { mid: 1, ..Extensions::default() },
         ssrc: SSRC,
         rtx_ssrc: Some(RTX),

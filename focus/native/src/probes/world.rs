@@ -127,7 +127,7 @@ impl World {
             track: from.into(),
             peer: to.into(),
             mid: "1".into(),
-            codec,
+            codecs: vec![codec],
             extensions: Extensions::default(),
             ssrc: 0x2000,
             rtx_ssrc: None,

@@ -62,7 +62,7 @@ pub(super) fn command(object: &Bound<'_, PyAny>) -> PyResult<Command> {
             peer: text(object, "peer")?,
             mid: get(object, "mid")?,
             kind: word(object, "kind", &[("audio", Kind::Audio), ("video", Kind::Video)])?,
-            codecs: part(object, "codecs", |list| list.try_iter()?.map(|one| codec(&one?)).collect())?,
+            codecs: part(object, "codecs", codecs)?,
             extensions: part(object, "extensions", extensions)?,
             rids: get::<Vec<String>>(object, "rids")?.into_iter().map(Into::into).collect(),
             ssrcs: get(object, "ssrcs")?,
@@ -73,7 +73,7 @@ pub(super) fn command(object: &Bound<'_, PyAny>) -> PyResult<Command> {
             track: text(object, "track")?,
             peer: text(object, "peer")?,
             mid: get(object, "mid")?,
-            codec: part(object, "codec", codec)?,
+            codecs: part(object, "codecs", codecs)?,
             extensions: part(object, "extensions", extensions)?,
             ssrc: get(object, "ssrc")?,
             rtx_ssrc: get(object, "rtx_ssrc")?,
@@ -117,6 +117,10 @@ pub(super) fn codec(object: &Bound<'_, PyAny>) -> PyResult<Codec> {
         pt: get(object, "pt")?,
         rtx_pt: get(object, "rtx_pt")?,
     })
+}
+
+fn codecs(list: &Bound<'_, PyAny>) -> PyResult<Vec<Codec>> {
+    list.try_iter()?.map(|one| codec(&one?)).collect()
 }
 
 pub(super) fn extensions(object: &Bound<'_, PyAny>) -> PyResult<Extensions> {

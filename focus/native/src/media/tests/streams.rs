@@ -8,7 +8,7 @@ fn arrivals_rates_loudness_and_silence_are_told() {
     sound.kind = Kind::Audio;
     sound.codecs = vec![Codec { format: Format::Opus, clock: 48_000, pt: 111, rtx_pt: None }];
     sound.extensions.audio_level = 1;
-    let to = Route { codec: Codec { pt: 109, ..sound.codecs[0] }, rtx_ssrc: None, ..route() };
+    let to = Route { codecs: vec![Codec { pt: 109, ..sound.codecs[0] }], rtx_ssrc: None, ..route() };
     let mut relay = Relay::of(sound, to);
     relay.aim(Some(""), 0.0);
     for number in 0..50_u8 {
@@ -108,9 +108,9 @@ fn a_route_or_a_track_said_again_goes_on_with_the_new_numbers() {
     relay.aim(Some(""), 0.0);
     let mut camera = Camera::new(0x1000, "");
     relay.publish(&camera.frame(true, 1), 0.0);
-    let codec = Codec { pt: 100, ..SINK_VP8 };
+    let codecs = vec![Codec { pt: 100, ..SINK_VP8 }];
     let extensions = Extensions { mid: 9, video_orientation: 2, abs_send_time: 3, ..Extensions::default() };
-    assert!(relay.media.route(S, Route { mid: "w7".into(), codec, extensions, ssrc: 5, ..route() }));
+    assert!(relay.media.route(S, Route { mid: "w7".into(), codecs, extensions, ssrc: 5, ..route() }));
     let mut renewed = expect(&[], &[0x1000]);
     renewed.extensions.video_orientation = 13;
     assert!(relay.media.expect(P, renewed));
@@ -152,8 +152,8 @@ fn formats_without_ids_are_gated_where_their_keyframes_are_known_and_else_flow()
     for (format, delta, key) in first {
         let mut source = expect(&[], &[0x1000]);
         source.codecs[0].format = format;
-        let codec = Codec { format, ..SINK_VP8 };
-        let mut relay = Relay::of(source, Route { codec, ..route() });
+        let codecs = vec![Codec { format, ..SINK_VP8 }];
+        let mut relay = Relay::of(source, Route { codecs, ..route() });
         relay.aim(Some(""), 0.0);
         let mut camera = Camera::new(0x1000, "");
         let packets: Vec<_> = [delta, key, key].iter().map(|payload| camera.packet(payload, true, 0)).collect();
@@ -246,7 +246,7 @@ fn any_bytes_are_forwarded_or_dropped_by_name() {
         let mut source = expect(&[], &[]);
         let format = [Format::Vp8, Format::Vp9, Format::H264, Format::Av1, Format::Other][round % 5];
         source.codecs[0].format = format;
-        let mut relay = Relay::of(source, Route { codec: Codec { format, ..SINK_VP8 }, ..route() });
+        let mut relay = Relay::of(source, Route { codecs: vec![Codec { format, ..SINK_VP8 }], ..route() });
         relay.aim(Some(""), 0.0);
         let mut camera = Camera::new(0x1000, "");
         for _ in 0..60 {

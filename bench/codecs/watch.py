@@ -1,0 +1,119 @@
+"""Who sees and hears whom in a meeting, from what the guests count. It judges one pair at a time, and waits."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from bench.browser import until
+from bench.codecs.meeting import Guest, Meeting
+
+Pair = tuple[str, str]
+"Who receives, and from whom."
+
+
+class Member(Guest, Protocol):
+    """A guest that counts what it decodes."""
+
+    width: int
+    height: int
+
+    async def received(self) -> list[dict[str, Any]]:
+        """What it receives, a row a line: kind, mid, frames, width, height, energy, codec."""
+
+    async def close(self) -> None:
+        """Hang up."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """What one guest has of another."""
+
+    frames: int = 0
+    size: tuple[int, int] = (0, 0)
+    codec: str = ""
+    "Empty where the receiver does not tell."
+    energy: float = 0.0
+    "Of the sound, in units of the receiver's own."
+
+
+async def look(held: Meeting, members: list[Member]) -> dict[Pair, Sight]:
+    """Everything that everybody has of the others now."""
+    held.failed()
+    found = {(one.name, other.name): Sight() for one in members for other in members if one is not other}
+    for one in members:
+        rows = await one.received()
+        for mid, whose in held.lines.get(one.name, {}).items():
+            for row in rows:
+                before = found.get((one.name, whose))
+                if row["mid"] != mid or before is None:
+                    continue
+                if row["kind"] == "audio":
+                    now = Sight(before.frames, before.size, before.codec, row["energy"])
+                else:
+                    now = Sight(row["frames"], (row["width"], row["height"]), row["codec"], before.energy)
+                found[one.name, whose] = now
+    return found
+
+
+def lacking(seen: Mapping[Pair, Sight], before: Mapping[Pair, Sight], sizes: Mapping[str, tuple[int, int]], codec: str,
+            frames: int) -> dict[Pair, str]:  # fmt: skip
+    """Which pairs do not have picture in this size and codec, and sound, since `before`; and what they lack."""
+    found = {}
+    for pair, sight in seen.items():
+        old = before.get(pair, Sight())
+        if sight.frames - old.frames < frames:
+            found[pair] = f"{sight.frames - old.frames} frames"
+        elif sight.size != sizes[pair[1]]:
+            found[pair] = f"a picture of {sight.size[0]}x{sight.size[1]}"
+        elif sight.codec not in ("", codec):
+            found[pair] = f"it in {sight.codec}"
+        elif sight.energy <= old.energy:
+            found[pair] = "no sound"
+    return found
+
+
+async def all_see_all(held: Meeting, members: list[Member], codec: str, seconds: float) -> dict[Pair, Sight]:
+    """Wait until everybody decodes everybody's picture in its size and this codec, and hears them. Return what is then.
+
+    Raises `TimeoutError`, which says who lacks what.
+    """
+    sizes = {member.name: (member.width, member.height) for member in members}
+    missing: dict[Pair, str] = {}
+
+    async def complete() -> dict[Pair, Sight] | None:
+        nonlocal missing
+        seen = await look(held, members)
+        missing = lacking(seen, {}, sizes, codec, 10)
+        return seen if not missing else None
+
+    try:
+        return dict(await until(complete, seconds, "everybody sees everybody"))
+    except TimeoutError:
+        told = ", ".join(f"{one} of {other}: {what}" for (one, other), what in sorted(missing.items()))
+        raise TimeoutError(f"{codec}, after {seconds:.0f} s still {told}") from None
+
+
+async def rates(
+    held: Meeting, members: list[Member], before: Mapping[Pair, Sight], seconds: float
+) -> dict[Pair, float]:
+    """Frames a second that each pair decodes over some seconds."""
+    began = time.monotonic()
+    await asyncio.sleep(seconds)
+    after = await look(held, members)
+    spent = time.monotonic() - began
+    return {pair: (sight.frames - before[pair].frames) / spent for pair, sight in after.items()}
+
+
+async def first_pictures(held: Meeting, members: list[Member], late: Member, seconds: float) -> float:
+    """Seconds from a late guest's answer to our offer until it decoded somewhat of everybody. Raises `TimeoutError`."""
+
+    async def seen() -> bool:
+        rows = {pair: sight for pair, sight in (await look(held, [late, *members])).items() if pair[0] == late.name}
+        return late.name in held.subscribed and all(sight.frames > 0 for sight in rows.values())
+
+    await until(seen, seconds, f"{late.name} sees everybody", every=0.02)
+    return time.monotonic() - held.subscribed[late.name]
