@@ -25,6 +25,8 @@ STARTS_WITHIN = 60.0
 SETTINGS: dict[str, bool | int | str] = {
     "media.navigator.streams.fake": True,
     "media.navigator.permission.disabled": True,
+    "permissions.default.camera": 1,
+    "permissions.default.microphone": 1,
     "media.autoplay.default": 0,
     "media.autoplay.blocking_policy": 0,
     "media.peerconnection.ice.loopback": True,

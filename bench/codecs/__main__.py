@@ -45,6 +45,9 @@ class Call:
     "How Chromium layers its one stream (W3C WebRTC-SVC), empty for plainly."
 
 
+SHAPES = ((640, 360), (480, 384), (320, 240), (360, 240), (480, 200))
+"Pixels: no two guests have a picture of one shape, so that it shows whose it is."
+
 CALLS = (
     Call("vp8", ("chromium", "firefox", "aiortc", "firefox", "chromium")),
     Call("vp9", ("chromium", "firefox", "firefox", "chromium")),
@@ -70,8 +73,7 @@ def member(call: Call, place: int, scripts: Mapping[str, Script]) -> Member:
         # Chromium leaves layers out of what is smaller (three need 960 x 540).
         width, height = (1280, 720) if place == 0 else (960, 540)
         return Browser(name, scripts[stack], width, height, 15, [{"scalabilityMode": call.mode}])
-    sizes = ((640, 360), (480, 270), (320, 240), (480, 360), (320, 180))
-    return Browser(name, scripts[stack], *sizes[place], 15)
+    return Browser(name, scripts[stack], *SHAPES[place], 15)
 
 
 async def run(call: Call, engine: str, scripts: Mapping[str, Script]) -> dict[str, Any]:

@@ -69,6 +69,11 @@ class Tone(MediaStreamTrack):
         return frame
 
 
+def loopback(use_ipv4: bool, use_ipv6: bool) -> list[str]:
+    """What aioice takes for the machine's addresses."""
+    return ["127.0.0.1"]
+
+
 @dataclass(slots=True)
 class Seen:
     """What came on one line."""
@@ -93,13 +98,13 @@ class Aiortc:
 
     def __post_init__(self) -> None:
         # It leaves loopback out of its candidates; here everything is on it.
-        aioice.ice.get_host_addresses = lambda use_ipv4=True, use_ipv6=True: ["127.0.0.1"]
+        aioice.ice.get_host_addresses = loopback
         self.connection = RTCPeerConnection(RTCConfiguration(iceServers=[]))
         self.connection.on("track", self._came)
 
     def _came(self, track: MediaStreamTrack) -> None:
         mid = next(line.mid for line in self.connection.getTransceivers() if line.receiver.track is track)
-        seen = self._seen[mid] = Seen(track.kind)
+        seen = self._seen[mid or ""] = Seen(track.kind)
         self._watching.append(asyncio.create_task(self._watch(track, seen)))
 
     async def _watch(self, track: MediaStreamTrack, seen: Seen) -> None:
@@ -109,7 +114,7 @@ class Aiortc:
                 seen.frames += 1
                 if isinstance(frame, VideoFrame):
                     seen.width, seen.height = frame.width, frame.height
-                else:
+                elif isinstance(frame, AudioFrame):
                     seen.energy += float(numpy.abs(frame.to_ndarray()).mean()) / 32768
 
     async def offer(self) -> str:

@@ -69,6 +69,7 @@ GUESTS = """
     await sender.setParameters(parameters);
   };
   window.hangUp = (name) => {
+    if (!guests[name]) return;
     const { pc, stream } = guests[name];
     pc.close();
     stream.getTracks().forEach((track) => track.stop());

@@ -143,8 +143,8 @@ async def pair(floor: Floor, people: list[media.Person]) -> AsyncIterator[tuple[
         [
             Expect(TrackId("tv"), a.peer, "1", Kind.VIDEO, (VP8,), IDS, (Rid("f"), Rid("h"), Rid("q"))),
             Expect(TrackId("ta"), a.peer, "0", Kind.AUDIO, (OPUS,), IDS, (), ssrcs),
-            Route(RouteId(1), TrackId("tv"), b.peer, "w0", VP8, IDS, 7001, 7002),
-            Route(RouteId(2), TrackId("ta"), b.peer, "w1", OPUS, IDS, 7003, None),
+            Route(RouteId(1), TrackId("tv"), b.peer, "w0", (VP8,), IDS, 7001, 7002),
+            Route(RouteId(2), TrackId("ta"), b.peer, "w1", (OPUS,), IDS, 7003, None),
             SetLayer(RouteId(1), Rid("q")),
             SetLayer(RouteId(2), Rid("")),
         ]
