@@ -106,7 +106,7 @@ class Stand:
         """Send the camera to one more."""
         number = next(self._numbers)
         ssrc = number << 16
-        route = Route(RouteId(number), TRACK, sink, MID, CODEC, EXTENSIONS, ssrc, ssrc + 1)
+        route = Route(RouteId(number), TRACK, sink, MID, (CODEC,), EXTENSIONS, ssrc, ssrc + 1)
         self.crowd.native.watch(sink, Watch(ssrc, CODEC, EXTENSIONS, ssrc + 1))
         self.engine.submit(route, SetLayer(RouteId(number), SINGLE))
         return RouteId(number)

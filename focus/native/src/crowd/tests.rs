@@ -148,7 +148,7 @@ impl Stand {
         for number in 1..people {
             let (ssrc, rtx_ssrc) = (number * 0x1_0000, Some(number * 0x1_0000 + 1));
             let (route, track, peer, mid) = (number.into(), camera.clone(), number.to_string().into(), "1".into());
-            let made = Route { route, track, peer, mid, codec: VP8, extensions: IDS, ssrc, rtx_ssrc };
+            let made = Route { route, track, peer, mid, codecs: vec![VP8], extensions: IDS, ssrc, rtx_ssrc };
             stand.engine.submit(now, Command::Route(made));
             stand.engine.submit(now, Command::SetLayer { route: number.into(), layer: Some("".into()) });
             let member = stand.crowd.member(&number.to_string()).unwrap();
