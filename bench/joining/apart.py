@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from typing import Any
 
+from focus.codecs import PREFERRED, carried
 from focus.engine import Settings
 from focus.limits import Limits
 from focus.names import RandomNames
@@ -134,7 +135,7 @@ async def obey(pipe: Connection) -> None:
     """Run a focus on what the pipe brings."""
     engine = NativeEngine(Settings(addresses=("127.0.0.1",)))
     names = RandomNames()
-    switchboard = Switchboard(engine, None, Limits(), names, time.monotonic)
+    switchboard = Switchboard(engine, None, Limits(), carried(engine.codecs, PREFERRED), names, time.monotonic)
     link = Pipe(pipe)
     agent = Agent(link, switchboard, names, time.monotonic, time.time, SignallingLimits())
     switchboard.face = agent
