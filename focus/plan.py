@@ -61,7 +61,7 @@ NOTHING = Plan()
 
 def plan(conference: Conference) -> Plan:
     """Read the plan off a conference."""
-    return replan(conference, Conference(conference.id, conference.limits), NOTHING)
+    return replan(conference, Conference(conference.id, conference.limits, conference.codecs), NOTHING)
 
 
 def replan(conference: Conference, last: Conference, planned: Plan) -> Plan:

@@ -51,7 +51,7 @@ def hear_each_other(network: Network, *callers: Far) -> None:
         route = RouteId(place + 1)
         network.submit(
             Expect(track, far.peer, "0", Kind.AUDIO, (OPUS,), Extensions(), (), (place + 1,)),
-            Route(route, track, to.peer, "1", OPUS, Extensions(), 100 + place, None),
+            Route(route, track, to.peer, "1", (OPUS,), Extensions(), 100 + place, None),
             SetLayer(route, SINGLE),
         )
 

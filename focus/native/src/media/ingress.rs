@@ -58,7 +58,7 @@ impl Media {
         };
         let place = track.bind(&stream.rid, header.ssrc, &codec);
         let layer = track.layers.get_mut(place).ok_or(Drop::UnknownSsrc)?;
-        layer.codec = codec;
+        layer.format = Some((codec.format, codec.clock));
         layer.last = now;
         layer.bytes += u64::from(header.size);
         let index = layer.number(header.sequence, header.timestamp, stream.repairing, now).ok_or(Drop::TooOld)?;

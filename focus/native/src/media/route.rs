@@ -97,7 +97,7 @@ impl Forward {
     /// Whether the sink could use a keyframe of a layer, as it is sent now.
     #[must_use]
     pub fn takes(&self, layer: &Layer) -> bool {
-        self.codec(layer.codec.format, layer.codec.clock).is_some()
+        layer.format.is_none_or(|(format, clock)| self.codec(format, clock).is_some())
     }
 
     /// The sink's numbers for a format. Two that are not understood are told apart by their clocks.

@@ -28,8 +28,8 @@ pub struct Layer {
     pub id: u16,
     /// Its name.
     pub rid: Rid,
-    /// Of its newest packet.
-    pub codec: Codec,
+    /// Format and clock of its newest packet, None before one came here.
+    pub format: Option<(Format, u32)>,
     /// Counts its packets.
     pub reception: Reception,
     /// Whether it is worth asking for what is missing: sound is concealed sooner than it is repaired.
@@ -62,7 +62,7 @@ impl Layer {
         Self {
             id,
             rid,
-            codec: *codec,
+            format: None,
             reception: Reception::new(ssrc, codec.clock),
             repairable: codec.rtx_pt.is_some() || pictures,
             missing: Missing::default(),
@@ -114,6 +114,7 @@ impl Layer {
     pub fn repeat(&mut self, head: Kept, data: &[u8], kind: Kind, now: Seconds) -> bool {
         self.last = now;
         self.bytes += u64::from(head.size);
+        self.format = Some((head.format, head.clock));
         let Some(kept) = self.cache.admit(head.index) else { return false };
         let bytes = kept.filled(data, kind);
         if head.keyframe {

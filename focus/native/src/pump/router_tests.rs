@@ -22,9 +22,9 @@ fn expect(track: &str, peer: &str) -> Expect {
 }
 
 fn route(route: RouteId, track: &str, peer: &str) -> Route {
-    let codec = Codec { format: Format::Vp8, clock: 90_000, pt: 96, rtx_pt: None };
+    let codecs = vec![Codec { format: Format::Vp8, clock: 90_000, pt: 96, rtx_pt: None }];
     let (track, peer, mid) = (track.into(), peer.into(), "1".into());
-    Route { route, track, peer, mid, codec, extensions: Extensions::default(), ssrc: 7, rtx_ssrc: None }
+    Route { route, track, peer, mid, codecs, extensions: Extensions::default(), ssrc: 7, rtx_ssrc: None }
 }
 
 /// A peer whose user fragment is its name.

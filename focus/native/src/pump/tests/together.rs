@@ -303,7 +303,7 @@ impl Call {
             track: format!("track of {from}").into(),
             peer: to,
             mid: "1".into(),
-            codec: VP8,
+            codecs: vec![VP8],
             extensions: Extensions::default(),
             ssrc: 0x5000 + route as u32,
             rtx_ssrc: Some(0x6000 + route as u32),
