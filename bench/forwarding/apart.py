@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import Any, TypeVar
 
 from focus.commands import Command, Counters, Event
@@ -55,6 +56,8 @@ class Reading:
     "Seconds of CPU time of the whole process, all threads, user and kernel."
     rss: int
     "Bytes at most so far."
+    resident: int
+    "Bytes now."
     counters: Counters
     figures: Mapping[str, int]
     "What the engine's pump counted of its own work; the reference engine has none."
@@ -178,7 +181,9 @@ async def obey(pipe: Connection, make: Callable[[], Engine]) -> None:
                 if message == "reading":
                     rss = 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
                     figures: Mapping[str, int] = getattr(engine, "figures", dict)()
-                    pipe.send(Reading(time.process_time(), rss, engine.counters(), figures, wakes))
+                    pages = int(Path("/proc/self/statm").read_text().split()[1])
+                    now = pages * resource.getpagesize()
+                    pipe.send(Reading(time.process_time(), rss, now, engine.counters(), figures, wakes))
                 else:
                     engine.submit(message)
         except (EOFError, ConnectionError):

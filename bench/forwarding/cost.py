@@ -16,7 +16,7 @@ COALESCED_US = 3.5
 LATENCY_US = 1000
 "Of 99 packets in 100, at half load."
 ALLOCATIONS = 0.001
-"For each packet sent: whatever is done each second is allowed, nothing that is done for each packet."
+"For each packet sent, beyond those of an idle engine (consent, timers): room for what each second brings, no more."
 WAKES = 5.0
 "Wake-ups of Python a second: rates are told each second, whatever flows."
 
@@ -79,7 +79,6 @@ def row(engine: Sequence[Taken], compared: Sequence[Taken]) -> dict[str, Any]:
         "cores": round(sum(one.cpu for one in engine) / seconds, 3),
         "train_histogram": trains(engine),
         "bare_train_histogram": trains(compared),
-        "allocations_per_packet": round(sum(one.counted.get("allocations", 0) for one in engine) / max(1, sent), 6),
         "python_wakes_per_second": round(sum(one.wakes for one in engine) / seconds, 2),
         "turns_per_second": round(sum(one.counted.get("wakeups", 0) for one in engine) / seconds),
     }  # fmt: skip
@@ -94,6 +93,20 @@ def trains(stretches: Sequence[Taken]) -> dict[str, int]:
                 label = name.removeprefix("trains_to_")
                 found[label] = found.get(label, 0) + count
     return dict(sorted(found.items(), key=lambda pair: int(pair[0])))
+
+
+def beyond(busy: Sequence[Taken], idle: Sequence[Taken]) -> dict[str, Any]:
+    """Allocations of a busy engine, and how many more for each packet they are than those of the same engine idle."""
+
+    def rate(stretches: Sequence[Taken]) -> float:
+        return sum(one.counted["allocations"] for one in stretches) / sum(one.seconds for one in stretches)
+
+    packets = sum(one.sent for one in busy) / sum(one.seconds for one in busy)
+    more = max(0.0, rate(busy) - rate(idle)) / packets
+    return {
+        "allocations_per_second": round(rate(busy), 1), "idle_allocations_per_second": round(rate(idle), 1),
+        "allocations_per_packet": round(more, 6),
+    }  # fmt: skip
 
 
 def quiet(found: Mapping[str, Any]) -> bool:

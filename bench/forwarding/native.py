@@ -133,6 +133,15 @@ class Stand:
         took = time.monotonic() - start
         return Taken(took, after.cpu - before.cpu, due, self.crowd.figures(), counted, after.wakes - before.wakes)
 
+    async def idle(self, seconds: float) -> Taken:
+        """One stretch in which everybody is connected and nothing is sent."""
+        self.crowd.native.begin()
+        before = await self.engine.reading()
+        await asyncio.sleep(seconds)
+        after = await self.engine.reading()
+        counted = {name: after.figures[name] - before.figures[name] for name in after.figures}
+        return Taken(seconds, after.cpu - before.cpu, 0, self.crowd.figures(), counted, after.wakes - before.wakes)
+
     async def loop(self, seconds: float, pool: ProcessPoolExecutor) -> Taken:
         """One stretch of the bare loop, to the same sockets."""
         frames = self.traffic.frames(seconds)
@@ -201,17 +210,19 @@ async def standing(
 
 async def measured(
     name: str, sinks: int, traffic: Traffic, seconds: float, rounds: int, cpus: frozenset[int], *,
-    joined: bool = False, coalesce: float = 0.0, against: bool = True,
+    joined: bool = False, coalesce: float = 0.0, against: str = "bare loop",
 ) -> tuple[list[Taken], list[Taken]]:  # fmt: skip
-    """Stretches of an engine and, if it is to be held `against` it, of the bare loop in turn."""
+    """Stretches of an engine and, in turn, of what it is held `against`: the bare loop, itself `idle`, or nothing."""
     forwarded: list[Taken] = []
     compared: list[Taken] = []
     async with AsyncExitStack() as stack:
         stand, pool = await standing(stack, name, sinks, traffic, cpus, joined=joined, coalesce=coalesce)
         for _ in range(rounds):
             forwarded.append(await stand.forward(seconds))
-            if against:
+            if against == "bare loop":
                 compared.append(await stand.loop(seconds, pool))
+            elif against == "idle":
+                compared.append(await stand.idle(seconds))
     return forwarded, compared
 
 

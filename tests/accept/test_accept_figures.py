@@ -29,7 +29,7 @@ USED = {"seconds": 60.0, "cores": 0.5, "rss_mb": 120.0}
 STRETCH = Stretch(10.0, 0.05, 1000, 1000, 0, (0.001, 0.002))
 SINKS = {"received": 1000, "latency_us_p50": 90, "latency_us_p99": 400, "latency_us_most": 500}
 ROW = cost.row([cost.Taken(1.0, 0.002, 1000, SINKS, {}, 1)], [cost.Taken(1.0, 0.0015, 1000, SINKS, {}, 0)])
-MORE = {"reference_us_per_packet": 20.0, "coalesced_us_per_packet": 3.2}
+MORE = {"allocations_per_packet": 0.0, "reference_us_per_packet": 20.0, "coalesced_us_per_packet": 3.2}
 NATIVE = cases.told(
     "bursts", cases.Effort(100, 1.0, 1, frozenset()), cases.BURSTS, ROW | MORE, {"plain sinks": ROW, "GRO sinks": ROW}
 )

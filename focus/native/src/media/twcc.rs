@@ -17,7 +17,7 @@ pub const MOST_STATUSES: usize = 1024;
 /// Bytes of one packet of feedback. Differs from the reference engine, whose packets with many wide deltas may
 /// outgrow a datagram.
 const LONGEST_FEEDBACK: usize = 1380;
-/// Packets whose departure is remembered: seconds of what one subscriber gets, some 16 kB; a power of two.
+/// Packets whose departure is remembered: seconds of what one subscriber gets, 32 kB; a power of two.
 const DEPARTURES: usize = 2048;
 
 /// Arrival times by transport-wide sequence number, until they are told.
@@ -234,9 +234,19 @@ pub struct Told {
 pub struct Departures {
     /// The next transport-wide number.
     next: i64,
-    /// By number: when, and bytes. Empty until the first packet leaves with a number.
-    ring: Vec<(i64, Seconds, u16)>,
+    /// By number. Empty until the first packet leaves with one.
+    ring: Vec<Left>,
     told: Vec<Told>,
+}
+
+/// A packet that left: 16 bytes.
+#[derive(Clone, Copy, Debug, Default)]
+struct Left {
+    at: Seconds,
+    /// Low bits of its number.
+    sequence: u32,
+    /// Bytes; 0 for none that left.
+    size: u16,
 }
 
 impl Departures {
@@ -248,10 +258,11 @@ impl Departures {
     /// A packet left with [`Departures::next`].
     pub fn left(&mut self, now: Seconds, size: usize) {
         if self.ring.is_empty() {
-            self.ring.resize(DEPARTURES, (-1, 0.0, 0));
+            self.ring.resize(DEPARTURES, Left::default());
         }
         if let Some(place) = self.ring.get_mut(self.next as usize & (DEPARTURES - 1)) {
-            *place = (self.next, now, u16::try_from(size).unwrap_or(u16::MAX));
+            let size = u16::try_from(size.max(1)).unwrap_or(u16::MAX);
+            *place = Left { at: now, sequence: self.next as u32, size };
         }
         self.next += 1;
     }
@@ -262,9 +273,9 @@ impl Departures {
         told.clear();
         read(body, |number, arrived| {
             let sequence = expand(i64::from(number), Some(*next), 16);
-            let left = ring.get(sequence as usize & (DEPARTURES - 1)).filter(|left| left.0 == sequence);
-            if let Some(&(sequence, sent, size)) = left {
-                told.push(Told { sequence, sent, size, arrived });
+            let left = ring.get(sequence as usize & (DEPARTURES - 1));
+            if let Some(left) = left.filter(|left| left.size > 0 && left.sequence == sequence as u32) {
+                told.push(Told { sequence, sent: left.at, size: left.size, arrived });
             }
         })
     }
@@ -397,5 +408,6 @@ mod tests {
         assert_eq!(told.len(), 2, "two have not been sent yet");
         assert_eq!(told[0], Told { sequence: 69_998, sent: 69.998, size: 1200, arrived: Some(260) });
         assert!(!departures.heard(&head) && departures.told().is_empty());
+        assert_eq!(size_of::<Left>(), 16);
     }
 }

@@ -63,7 +63,9 @@ pub fn run(order: &Order) -> io::Result<Figures> {
             let index = order.first + number * burst + piece;
             let Some((head, body)) = packet.split_first_chunk_mut::<HEADER>() else { continue };
             let [s1, s2] = (index as u16).to_be_bytes();
-            let [t1, t2, t3, t4] = ((due.as_secs_f64() * CLOCK) as u32).to_be_bytes();
+            // The clock goes on where the stretch before left it.
+            let time = (order.first / burst + number) as f64 / order.fps;
+            let [t1, t2, t3, t4] = ((time * CLOCK) as u64 as u32).to_be_bytes();
             let [c1, c2, c3, c4] = order.ssrc.to_be_bytes();
             *head = [0x80, FORMAT, s1, s2, t1, t2, t3, t4, c1, c2, c3, c4];
             mark::write(body, Mark { publisher: order.ssrc, number: index as u32, sent });
