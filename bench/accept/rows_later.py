@@ -75,7 +75,14 @@ ENGINE: tuple[Row, ...] = (
     ),
     Row(4, "audio", "10 speakers to 50 listeners: 3.0 us a packet with at most 5 ms of coalescing"),
     Row(4, "rooms", "20 ten-person rooms measured"),
-    Row(4, "memory", "1,000 subscribers of one publisher: RSS per subscriber, bar 100 kB"),
+    Row(
+        4,
+        "memory",
+        "1,000 subscribers of one publisher: RSS per subscriber, bar 100 kB",
+        "make bench NAME=memory",
+        from_json(bytes_each="bytes_each", connected="connected_bytes_each", subscribers="subscribers"),
+        minutes=10,
+    ),
     Row(
         4,
         "join-cpu",

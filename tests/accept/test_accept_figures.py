@@ -47,6 +47,7 @@ SAMPLES: dict[str, dict[str, Any]] = {
         "added_loss": 0.0, "reply_bytes": 0, "rss_added_mb": 0.2, "cores": 0.07, "cores_quiet": 0.01, "load": 1.0,
     },
     "packet": judged("reference", Shape(270), {"reference": [Series(50, (STRETCH,), (STRETCH,), 0.0, "", 0.0)]}),
+    "memory": {"bytes_each": 85987, "connected_bytes_each": 26030, "subscribers": 1000},
     **{f"packet-{case}": NATIVE for case in cases.CASES},
 }
 
