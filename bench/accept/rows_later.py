@@ -91,7 +91,15 @@ ENGINE: tuple[Row, ...] = (
         from_json(ms="cpu_ms_per_join", of_two="by_people.2", of_fifty="by_people.50", load="load"),
         minutes=15,
     ),
-    Row(4, "workers", "two workers: at most 1.1 x the cost of one, in order, no loss on the other worker"),
+    Row(
+        4,
+        "workers",
+        "two workers: at most 1.1 x the cost of one, in order, no loss on the other worker",
+        "cargo test --release --quiet --locked --manifest-path focus/native/Cargo.toml together"
+        " && make bench NAME=workers",
+        from_json(us="us_per_packet", one_us="one_worker_us_per_packet", ratio="ratio", loss="loss"),
+        minutes=20,
+    ),
     Row(
         4,
         "datagrams",

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from bench import restart, signalling
+from bench import restart, signalling, workers
 from bench.accept.row import Row
 from bench.accept.rows import ROWS
 from bench.forwarding import cases, cost
@@ -28,7 +28,8 @@ CALL = {"frames_per_second": 29.9, "freezes": 0, "apart_ms_median": 21.0}
 USED = {"seconds": 60.0, "cores": 0.5, "rss_mb": 120.0}
 STRETCH = Stretch(10.0, 0.05, 1000, 1000, 0, (0.001, 0.002))
 SINKS = {"received": 1000, "latency_us_p50": 90, "latency_us_p99": 400, "latency_us_most": 500}
-ROW = cost.row([cost.Taken(1.0, 0.002, 1000, SINKS, {}, 1)], [cost.Taken(1.0, 0.0015, 1000, SINKS, {}, 0)])
+TAKEN = cost.Taken(1.0, 0.002, 1000, SINKS, {}, 1)
+ROW = cost.row([TAKEN], [cost.Taken(1.0, 0.0015, 1000, SINKS, {}, 0)])
 MORE = {"allocations_per_packet": 0.0, "reference_us_per_packet": 20.0, "coalesced_us_per_packet": 3.2}
 NATIVE = cases.told(
     "bursts", cases.Effort(100, 1.0, 1, frozenset()), cases.BURSTS, ROW | MORE, {"plain sinks": ROW, "GRO sinks": ROW}
@@ -49,6 +50,7 @@ SAMPLES: dict[str, dict[str, Any]] = {
     "packet": judged("reference", Shape(270), {"reference": [Series(50, (STRETCH,), (STRETCH,), 0.0, "", 0.0)]}),
     "memory": {"bytes_each": 85987, "connected_bytes_each": 26030, "subscribers": 1000},
     **{f"packet-{case}": NATIVE for case in cases.CASES},
+    "workers": workers.judged([TAKEN], [TAKEN]),
 }
 
 
