@@ -141,8 +141,9 @@ class Generation(ice.Connection):
         """Ask for consent until it ends (RFC 7675 §5.1), whatever media flows."""
         loop = asyncio.get_running_loop()
         answered = loop.time()
-        while loop.time() - answered < CONSENT_LASTS:
-            await asyncio.sleep(CHECK_EVERY * (0.8 + 0.4 * random.random()))
+        while (left := answered + CONSENT_LASTS - loop.time()) > 0:
+            # Not past the end: the last question may take a while too.
+            await asyncio.sleep(min(left, CHECK_EVERY * (0.8 + 0.4 * random.random())))
             pair = self._nominated.get(1)
             if pair is None:
                 break
