@@ -242,6 +242,8 @@ impl<C: Core, M: FnMut(Instant) -> C> Desk<C, M> {
                     self.open.remove(peer);
                 }
             }
+            // Counted before it is told: who hears of a thing finds it in the totals.
+            self.count();
             self.place.mail.tell(events, self.place.me);
         }
         self.hand_over();
@@ -286,10 +288,10 @@ impl<C: Core, M: FnMut(Instant) -> C> Desk<C, M> {
         self.core = begin(&mut self.make, &self.place);
         self.flushed = 0;
         self.taken.clear();
+        self.count();
         let Place { me, mail, exchange } = &self.place;
         exchange.iter().for_each(|exchange| exchange.forget(*me));
         mail.tell(self.open.drain().map(|peer| Event::Lost { peer, loss: Loss::Ice }), *me);
-        self.count();
     }
 
     /// Say goodbye to everybody.
