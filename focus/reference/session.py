@@ -15,7 +15,7 @@ from focus.reference.counters import Tally
 from focus.reference.feedback import Arrivals
 from focus.reference.route import Forward
 from focus.reference.rtp import Packet
-from focus.reference.source import SILENT, Layer, Track
+from focus.reference.source import LAGGING, SILENT, Layer, Track
 from focus.vocabulary import PeerId, Rid
 
 MOST_SSRCS = 32
@@ -249,11 +249,12 @@ class Session:
                 awaited = route.waiting_for(track.layers)
                 if awaited is not None:
                     awaited.ask()
+            newest = max((layer.last for layer in track.layers.values()), default=now)
             for layer in track.layers.values():
                 missing = layer.missing.due(now)
                 if missing:
                     self.send(rtcp.nack(OUR_SSRC, layer.ssrc, [index & 0xFFFF for index in missing]))
-                if layer.live and now - layer.last > SILENT:
+                if layer.live and (now - layer.last > SILENT or newest - layer.last > LAGGING):
                     layer.live = False
                     self.emit(Vanished(track.expect.track, layer.rid))
         self.request_keyframes(now)

@@ -26,6 +26,8 @@ RETIRED = 4
 "Layers of a track, replaced by others on a new SSRC, whose packets can still be asked for again (security R5)."
 SILENT = 2.0
 "Seconds without a packet after which a layer has vanished."
+LAGGING = 0.75
+"The same while another layer of the track flows: browsers give up their upper layers first, and nobody should wait."
 COPIED = (
     "audio_level", "video_orientation", "playout_delay", "dependency_descriptor", "abs_capture_time",
 )

@@ -102,6 +102,7 @@ BROKEN: tuple[tuple[Any, str, Any], ...] = (
     (route, "LEAST_RTX", 8100),
     (source, "KEYFRAME_EVERY", 0.52),
     (session, "SILENT", 1.9),
+    (session, "LAGGING", 0.72),
     (source, "CACHED", 128),
     (source, "COPIED", source.COPIED[1:]),
     (source, "MOST_MISSING", 100),

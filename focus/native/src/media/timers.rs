@@ -15,6 +15,8 @@ const LOUDNESS: u64 = 10;
 const SECOND: u64 = 50;
 /// Seconds without a packet after which a layer has vanished.
 const SILENT: Seconds = 2.0;
+/// The same while another layer of the track flows: browsers give up their upper layers first, and nobody should wait.
+const LAGGING: Seconds = 0.75;
 
 impl Media {
     /// Every 20 ms.
@@ -57,6 +59,7 @@ impl Media {
                     layer.ask();
                 }
             }
+            let newest = track.layers.iter().map(|layer| layer.last).fold(Seconds::NEG_INFINITY, Seconds::max);
             for layer in &mut track.layers {
                 layer.missing.due(now, &mut self.asking);
                 if !self.asking.is_empty() {
@@ -64,7 +67,7 @@ impl Media {
                     rtcp::nack(&mut self.scratch, OUR_SSRC, layer.ssrc(), &self.asking);
                     Self::say(peer, &self.scratch, sinks, tally);
                 }
-                if layer.live && now - layer.last > SILENT {
+                if layer.live && (now - layer.last > SILENT || newest - layer.last > LAGGING) {
                     layer.live = false;
                     let track = track.expect.track.clone();
                     self.edges.push(Event::Vanished { track, layer: layer.rid.clone() });
