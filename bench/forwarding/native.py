@@ -120,18 +120,22 @@ class Stand:
 
     async def forward(self, seconds: float) -> Taken:
         """One stretch through the engine."""
-        frames = self.traffic.frames(seconds)
         self.crowd.native.begin()
         before = await self.engine.reading()
         start = time.monotonic()
-        self.crowd.native.play(PUBLISHER, CAMERA, frames)
-        await asyncio.sleep(frames / self.traffic.fps)
-        due = frames * self.traffic.burst * len(self.sinks)
+        due = self.play(seconds)
+        await asyncio.sleep(seconds)
         await self._arrived(due)
         after = await self.engine.reading()
         counted = {name: after.figures[name] - before.figures[name] for name in after.figures}
         took = time.monotonic() - start
         return Taken(took, after.cpu - before.cpu, due, self.crowd.figures(), counted, after.wakes - before.wakes)
+
+    def play(self, seconds: float) -> int:
+        """Begin to send; how many packets are to arrive, over all sinks."""
+        frames = self.traffic.frames(seconds)
+        self.crowd.native.play(PUBLISHER, CAMERA, frames)
+        return frames * self.traffic.burst * len(self.sinks)
 
     async def idle(self, seconds: float) -> Taken:
         """One stretch in which everybody is connected and nothing is sent."""
