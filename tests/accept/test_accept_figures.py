@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from bench import restart, signalling, workers
+from bench import audio, restart, rooms, signalling, workers
 from bench.accept.row import Row
 from bench.accept.rows import ROWS
 from bench.forwarding import cases, cost
@@ -50,6 +50,8 @@ SAMPLES: dict[str, dict[str, Any]] = {
     "packet": judged("reference", Shape(270), {"reference": [Series(50, (STRETCH,), (STRETCH,), 0.0, "", 0.0)]}),
     "memory": {"bytes_each": 85987, "connected_bytes_each": 26030, "subscribers": 1000},
     **{f"packet-{case}": NATIVE for case in cases.CASES},
+    "audio": audio.judged(dict.fromkeys(("at once", "5 ms", "5 ms, own sizes"), ROW)) | {"load": 1.0},
+    "rooms": rooms.judged({"a": ROW, "b": ROW}, "a", "b") | {"video_kbps": 500, "load": 1.0},
     "workers": workers.judged([TAKEN], [TAKEN]),
 }
 
