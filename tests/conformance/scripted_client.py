@@ -338,7 +338,10 @@ class Client:
         before, loop = len(self.received(line)), asyncio.get_running_loop()
         deadline = loop.time() + 8
         while len(self.received(line)) < before + count:
-            assert loop.time() < deadline, f"{self.name} receives nothing of {line.track}"
+            assert loop.time() < deadline, (
+                f"{self.name} receives nothing of {line.track}, hung up {self.got('m.call.hangup')},"
+                f" refused so far {dict(self.room.all_faults())}"
+            )
             for sender in senders:
                 await (sender.say() if isinstance(sender, Microphone) else sender.frame(keyframe=True))
             await asyncio.sleep(0.01)

@@ -20,7 +20,7 @@ from focus.faults import PeerFault
 from focus.vocabulary import Owner
 from matrix_room import CALL, MEMBER, ROOM, Room, call_room
 from media_bytes import read_vp8
-from own_lines import Microphone
+from own_lines import Line, Microphone
 from recording import FOCUS, Replayed, Row, rows
 from scripted_client import SIMULCAST, Client
 from signalling import events, membership, metadata
@@ -201,7 +201,8 @@ class Replay:
         self.compared = 0
         self.asked: dict[str, Row] = {}
         "Subscriptions whose pictures have not been looked at yet."
-        self.senders: dict[int, Sequence[Camera | Microphone]] = {}
+        self.senders: dict[int, tuple[Line, Sequence[Camera | Microphone]]] = {}
+        "By the identity of a line, which is kept, so that no other line gets it."
 
     async def play(self) -> None:
         carol = "@carol"
@@ -258,13 +259,14 @@ class Replay:
             owner, line = lines[want["stream_id"], want["track_id"]]
             if id(line) not in self.senders:
                 audio = line.kind == "audio"
-                self.senders[id(line)] = [owner.microphone_of(line)] if audio else owner.cameras(line)
+                self.senders[id(line)] = (line, [owner.microphone_of(line)] if audio else owner.cameras(line))
+            _, senders = self.senders[id(line)]
             if line.kind == "audio":
-                await client.watches(line, self.senders[id(line)])
+                await client.watches(line, senders)
                 continue
             size = SIZES[LAYER[want["width"]]]
             for _ in range(200):
-                got = await client.watches(line, self.senders[id(line)], 1)
+                got = await client.watches(line, senders, 1)
                 if read_vp8(got[-1].payload).size == size:
                     break
             else:
