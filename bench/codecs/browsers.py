@@ -17,13 +17,29 @@ from bench.browser import Window
 GUESTS = """
 () => {
   const guests = (window.guests = {});
+  let looking;
+  const layering = () => {
+    // Statistics name the mode that was asked for. Which layers there are, only the frames tell.
+    looking ??= new Worker(URL.createObjectURL(new Blob([`onrtctransform = ({ transformer }) => {
+      const tell = new TransformStream({ transform(frame, out) {
+        const { spatialIndex, temporalIndex } = frame.getMetadata();
+        postMessage([transformer.options.name, (spatialIndex ?? 0) + '.' + (temporalIndex ?? 0)]);
+        out.enqueue(frame);
+      } });
+      transformer.readable.pipeThrough(tell).pipeTo(transformer.writable);
+    }`])));
+    looking.onmessage = ({ data: [name, layer] }) => guests[name]?.layers.add(layer);
+    return looking;
+  };
+  window.layersOf = (name) => [...guests[name].layers].sort();
   window.dialUp = async (name, video, encodings) => {
     const stream = await navigator.mediaDevices.getUserMedia({ audio: true, video });
     const pc = new RTCPeerConnection();
     pc.createDataChannel('focus');
     for (const track of stream.getTracks()) {
       const more = track.kind === 'video' && encodings ? { sendEncodings: encodings } : {};
-      pc.addTransceiver(track, { direction: 'sendonly', streams: [stream], ...more });
+      const { sender } = pc.addTransceiver(track, { direction: 'sendonly', streams: [stream], ...more });
+      if (more.sendEncodings) sender.transform = new RTCRtpScriptTransform(layering(), { name });
     }
     pc.ontrack = ({ track }) => {
       // Whoever decodes must also paint and play.
@@ -34,7 +50,7 @@ GUESTS = """
       document.body.append(element);
       void element.play().catch(() => undefined);
     };
-    guests[name] = { pc, stream };
+    guests[name] = { pc, stream, layers: new Set() };
     await pc.setLocalDescription();
     return pc.localDescription.sdp;
   };
@@ -133,6 +149,11 @@ class Browser:
         """What it sends (W3C `outbound-rtp`, renamed)."""
         rows: list[dict[str, Any]] = await self.script.run("(name) => counts(name, 'outbound-rtp')", self.name)
         return rows
+
+    async def layers(self) -> list[str]:
+        """The layers of the frames that it has sent, as "spatial.temporal", if it was asked for any."""
+        found: list[str] = await self.script.run("(name) => layersOf(name)", self.name)
+        return found
 
     async def send_in(self, codec: str) -> None:
         """Send pictures in another of the negotiated codecs, from now on. Firefox cannot."""

@@ -60,15 +60,25 @@ async def look(held: Meeting, members: list[Member], only: str = "") -> dict[Pai
     return found
 
 
-def lacking(seen: Mapping[Pair, Sight], before: Mapping[Pair, Sight], sizes: Mapping[str, tuple[int, int]], codec: str,
-            frames: int) -> dict[Pair, str]:  # fmt: skip
-    """Which pairs do not have picture in this size and codec, and sound, since `before`; and what they lack."""
+def lacking(
+    seen: Mapping[Pair, Sight],
+    before: Mapping[Pair, Sight],
+    sizes: Mapping[str, tuple[int, int]],
+    codec: str,
+    frames: int,
+    *,
+    whole: bool = False,
+) -> dict[Pair, str]:
+    """Which pairs do not have picture in this size and codec, and sound, since `before`; and what they lack.
+
+    `whole`: the picture must be as large as the camera's, which a busy sender may make smaller.
+    """
     found = {}
     for pair, sight in seen.items():
         old = before.get(pair, Sight())
         if sight.frames - old.frames < frames:
             found[pair] = f"{sight.frames - old.frames} frames"
-        elif not like(sight.size, sizes[pair[1]]):
+        elif not like(sight.size, sizes[pair[1]]) or (whole and sight.size != sizes[pair[1]]):
             found[pair] = f"a picture of {sight.size[0]}x{sight.size[1]}"
         elif sight.codec not in ("", codec):
             found[pair] = f"it in {sight.codec}"
@@ -82,7 +92,9 @@ def like(size: tuple[int, int], camera: tuple[int, int]) -> bool:
     return 0 < size[0] <= camera[0] and abs(size[0] * camera[1] - size[1] * camera[0]) <= 2 * camera[0]
 
 
-async def all_see_all(held: Meeting, members: list[Member], codec: str, seconds: float) -> dict[Pair, Sight]:
+async def all_see_all(
+    held: Meeting, members: list[Member], codec: str, seconds: float, *, whole: bool = False
+) -> dict[Pair, Sight]:
     """Wait until everybody decodes everybody's picture in its size and this codec, and hears them. Return what is then.
 
     Raises `TimeoutError`, which says who lacks what.
@@ -93,7 +105,7 @@ async def all_see_all(held: Meeting, members: list[Member], codec: str, seconds:
     async def complete() -> dict[Pair, Sight] | None:
         nonlocal missing
         seen = await look(held, members)
-        missing = lacking(seen, {}, sizes, codec, 10)
+        missing = lacking(seen, {}, sizes, codec, 10, whole=whole)
         return seen if not missing else None
 
     try:
