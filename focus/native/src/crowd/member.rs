@@ -234,7 +234,7 @@ impl Member {
                     break;
                 }
                 for number in numbers {
-                    let own = Own::new(at.seconds(), self.next);
+                    let own = Own::new(at.seconds(), self.next, None);
                     let room = sender.room().0;
                     let index = sender.index(number);
                     if wires.rtp(self.key, index, room, &mut |out| sender.write(number, &own, out)).is_some() {
@@ -250,7 +250,7 @@ impl Member {
         let Some((number, index)) = sender.remembered(sequence).and_then(|n| Some((n, sender.again()?))) else {
             return;
         };
-        let own = Own::new(at.seconds(), self.next);
+        let own = Own::new(at.seconds(), self.next, None);
         let room = sender.room().1;
         if wires.rtp(self.key, index, room, &mut |out| sender.rewrite(number, index, &own, out)).is_some() {
             self.next = self.next.wrapping_add(1);

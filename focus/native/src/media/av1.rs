@@ -1,7 +1,7 @@
-//! AV1 payloads (AV1 RTP payload format 1.0): where a stream can begin.
+//! AV1 payloads (AV1 RTP payload format 1.0): where a stream can begin, how large its pictures are, its frames' numbers.
 //!
 //! The dependency descriptor says it where one is sent, also of encrypted frames: only a keyframe
-//! brings a new structure of templates. Else the aggregation header does.
+//! brings a new structure of templates. Else the aggregation header does, and the size stays unknown.
 
 use super::frame::Frame;
 
@@ -9,6 +9,10 @@ use super::frame::Frame;
 const MANDATORY: usize = 3;
 const START_OF_FRAME: u8 = 0x80;
 const STRUCTURE_PRESENT: u8 = 0x80;
+/// Bits of the descriptor before the structure of templates.
+const BEFORE_STRUCTURE: usize = 8 * MANDATORY + 5;
+/// Templates in a structure: their ids have six bits.
+const MOST_TEMPLATES: u32 = 64;
 /// Of the aggregation header (§4.4): the first unit goes on from the packet before.
 const CONTINUES: u8 = 0x80;
 /// Of the aggregation header: the first packet of a coded video sequence.
@@ -17,19 +21,103 @@ const NEW_SEQUENCE: u8 = 0x08;
 /// Look at a payload and its dependency descriptor.
 #[must_use]
 pub fn parse(payload: &[u8], dependency: Option<&[u8]>) -> Frame {
-    let keyframe = match dependency.filter(|descriptor| descriptor.len() >= MANDATORY) {
-        Some(descriptor) => {
-            let present = descriptor.get(MANDATORY).is_some_and(|flags| flags & STRUCTURE_PRESENT != 0);
-            present && descriptor.first().is_some_and(|first| first & START_OF_FRAME != 0)
-        }
-        None => payload.first().is_some_and(|head| head & (CONTINUES | NEW_SEQUENCE) == NEW_SEQUENCE),
+    let Some(descriptor) = dependency.filter(|descriptor| descriptor.len() >= MANDATORY) else {
+        let keyframe = payload.first().is_some_and(|head| head & (CONTINUES | NEW_SEQUENCE) == NEW_SEQUENCE);
+        return Frame { keyframe, ..Frame::default() };
     };
-    Frame { keyframe, ..Frame::default() }
+    let present = descriptor.get(MANDATORY).is_some_and(|flags| flags & STRUCTURE_PRESENT != 0);
+    let keyframe = present && descriptor.first().is_some_and(|first| first & START_OF_FRAME != 0);
+    let (width, height) = keyframe.then(|| size(descriptor)).flatten().unwrap_or_default();
+    Frame { keyframe, width, height, number: number(descriptor), ..Frame::default() }
+}
+
+/// The frame number in a descriptor; None where it is cut.
+fn number(descriptor: &[u8]) -> Option<u16> {
+    descriptor.get(1..MANDATORY)?.try_into().ok().map(u16::from_be_bytes)
+}
+
+/// Write another frame number into a descriptor.
+pub fn renumber(descriptor: &mut [u8], number: u16) {
+    if let Some(place) = descriptor.get_mut(1..MANDATORY) {
+        place.copy_from_slice(&number.to_be_bytes());
+    }
+}
+
+/// The size of the greatest layer, from a structure of templates (annex A.8.3): None where it names none or is cut.
+fn size(descriptor: &[u8]) -> Option<(u16, u16)> {
+    let mut bits = Bits { data: descriptor, at: BEFORE_STRUCTURE };
+    bits.bits(6)?;
+    let targets = bits.bits(5)? + 1;
+    let (mut templates, mut spatial) = (0, 0);
+    loop {
+        templates += 1;
+        match bits.bits(2)? {
+            2 => spatial += 1,
+            3 => break,
+            _ => {}
+        }
+        if templates == MOST_TEMPLATES {
+            return None;
+        }
+    }
+    // What each template is to each target.
+    bits.skip(2 * templates * targets)?;
+    for _ in 0..templates {
+        while bits.bits(1)? == 1 {
+            bits.skip(4)?;
+        }
+    }
+    let chains = bits.below(targets + 1)?;
+    if chains > 0 {
+        for _ in 0..targets {
+            bits.below(chains)?;
+        }
+        bits.skip(4 * templates * chains)?;
+    }
+    if bits.bits(1)? == 0 {
+        return None;
+    }
+    let mut greatest = (0, 0);
+    for _ in 0..=spatial {
+        let (width, height) = (bits.bits(16)? + 1, bits.bits(16)? + 1);
+        greatest = (width.max(greatest.0), height.max(greatest.1));
+    }
+    Some((u16::try_from(greatest.0).ok()?, u16::try_from(greatest.1).ok()?))
+}
+
+struct Bits<'a> {
+    data: &'a [u8],
+    at: usize,
+}
+
+impl Bits<'_> {
+    fn bits(&mut self, count: u32) -> Option<u32> {
+        (0..count).try_fold(0, |value, _| {
+            let byte = *self.data.get(self.at / 8)?;
+            let bit = byte >> (7 - self.at % 8) & 1;
+            self.at += 1;
+            Some(value << 1 | u32::from(bit))
+        })
+    }
+
+    fn skip(&mut self, count: u32) -> Option<()> {
+        self.at += count as usize;
+        (self.at <= 8 * self.data.len()).then_some(())
+    }
+
+    /// A number below a positive `limit`: the least of them take a bit less (annex A.8.1, `ns`).
+    fn below(&mut self, limit: u32) -> Option<u32> {
+        let width = limit.checked_ilog2()? + 1;
+        let short = (1 << width) - limit;
+        let value = self.bits(width - 1)?;
+        Some(if value < short { value } else { (value << 1 | self.bits(1)?) - short })
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::media::bytes::{Draw, structure};
 
     #[test]
     fn a_stream_begins_with_a_structure_of_templates_or_a_new_sequence() {
@@ -46,6 +134,41 @@ mod tests {
             (b"\x18", Some(b""), true),
         ] {
             assert_eq!(parse(payload, dependency).keyframe, keyframe, "{payload:02x?} {dependency:02x?}");
+        }
+    }
+
+    #[test]
+    fn the_size_is_that_of_the_structures_greatest_layer() {
+        for (layers, chains, sizes, size) in [
+            (1, 0, &[(320, 180)][..], (320, 180)),
+            (3, 1, &[(320, 180), (640, 360), (1280, 720)], (1280, 720)),
+            (3, 9, &[(1280, 720), (640, 360), (320, 180)], (1280, 720)),
+            (2, 2, &[], (0, 0)),
+            (1, 1, &[(65536, 65536)], (0, 0)),
+        ] {
+            let frame = parse(b"\x18", Some(&structure(7, layers, chains, sizes)));
+            assert_eq!((frame.keyframe, frame.number), (true, Some(7)));
+            assert_eq!((frame.width, frame.height), size, "{layers} {chains} {sizes:?}");
+        }
+    }
+
+    #[test]
+    fn one_that_is_cut_or_corrupted_anywhere_is_read() {
+        let mut draw = Draw::new(14);
+        let whole = structure(7, 3, 9, &[(320, 180), (640, 360), (1280, 720)]);
+        for end in 0..whole.len() {
+            let frame = parse(b"\x18", Some(&whole[..end]));
+            assert_eq!((frame.width, frame.height), (0, 0), "{end}");
+        }
+        for _ in 0..20_000 {
+            let mut twin = whole.clone();
+            let at = draw.below(twin.len() as u64) as usize;
+            twin[at] = draw.next() as u8;
+            twin.truncate(draw.below(1 + whole.len() as u64) as usize);
+            let before = parse(b"\x18", Some(&twin));
+            renumber(&mut twin, 0x1234);
+            let after = parse(b"\x18", Some(&twin));
+            assert_eq!(after, Frame { number: before.number.map(|_| 0x1234), ..before });
         }
     }
 }

@@ -120,6 +120,54 @@ pub fn vp8(
     out
 }
 
+/// An AV1 dependency descriptor with a structure of templates: one for each layer, each a target of its own, with
+/// frames 1 and 16 behind it, and `chains` of them (AV1 RTP payload format, annex A.8).
+pub fn structure(number: u16, layers: u32, chains: u32, sizes: &[(u32, u32)]) -> Vec<u8> {
+    let mut bits = vec![];
+    let mut put = |value: u32, count: u32| bits.extend((0..count).rev().map(|bit| value >> bit & 1 == 1));
+    put(0b11_000_000, 8);
+    put(u32::from(number), 16);
+    put(0b10_000, 5);
+    put(0, 6);
+    // More targets than layers: there are no more chains than targets.
+    let targets = layers + 6;
+    put(targets - 1, 5);
+    for layer in 1..=layers {
+        put(if layer < layers { 2 } else { 3 }, 2);
+    }
+    for _ in 0..layers * targets {
+        put(2, 2);
+    }
+    for _ in 0..layers {
+        for (value, count) in [(1, 1), (0, 4), (1, 1), (15, 4), (0, 1)] {
+            put(value, count);
+        }
+    }
+    // Numbers below a limit, of which the least take a bit less.
+    let below = |value: u32, limit: u32| {
+        let width = limit.ilog2() + 1;
+        let short = (1 << width) - limit;
+        if value < short { (value, width - 1) } else { (value + short, width) }
+    };
+    let (value, count) = below(chains, targets + 1);
+    put(value, count);
+    if chains > 0 {
+        for target in 0..targets {
+            let (value, count) = below(target % chains, chains);
+            put(value, count);
+        }
+        for _ in 0..layers * chains {
+            put(5, 4);
+        }
+    }
+    put(u32::from(!sizes.is_empty()), 1);
+    for &(width, height) in sizes {
+        put(width - 1, 16);
+        put(height - 1, 16);
+    }
+    bits.chunks(8).map(|byte| byte.iter().enumerate().map(|(at, &bit)| u8::from(bit) << (7 - at)).sum()).collect()
+}
+
 /// One RTCP packet with a body.
 pub fn rtcp(count: u8, kind: u8, body: &[u8]) -> Vec<u8> {
     let mut out = vec![0x80 | count, kind];

@@ -34,6 +34,8 @@ pub struct Kept {
     pub picture: i64,
     /// Of VP8 and VP9.
     pub numbering: Option<Numbering>,
+    /// AV1 frame number, extended.
+    pub number: Option<i64>,
     /// Extensions that every sink gets.
     pub copied: Copied,
     /// Where its payload is.
@@ -55,6 +57,7 @@ impl Default for Kept {
             keyframe: false,
             picture: 0,
             numbering: None,
+            number: None,
             copied: Copied::default(),
             payload: Span::default(),
             data: Vec::new(),

@@ -4,6 +4,7 @@
 //! packet, so that packets of one frame keep equal sizes.
 
 use super::Seconds;
+use super::av1;
 use super::rtp::{Header, ONE_BYTE, Span, TWO_BYTE};
 use crate::command::Extensions;
 
@@ -58,6 +59,8 @@ pub struct Block<'a> {
     count: usize,
     one_byte: bool,
     body: usize,
+    /// The place of a dependency descriptor whose frame gets another number.
+    renumbered: Option<(usize, u16)>,
 }
 
 /// The parts of a block that the route makes itself.
@@ -65,14 +68,16 @@ pub struct Block<'a> {
 pub struct Own {
     pub(crate) send_time: [u8; 3],
     pub(crate) number: [u8; 2],
+    /// For the dependency descriptor, None to leave it as it is.
+    pub(crate) frame: Option<u16>,
 }
 
 impl Own {
-    /// The 24 bits of abs-send-time (6.18 fixed point seconds), and the transport-wide number.
+    /// The 24 bits of abs-send-time (6.18 fixed point seconds), the transport-wide number, and an AV1 frame's number.
     #[must_use]
-    pub fn new(now: Seconds, number: u16) -> Self {
+    pub fn new(now: Seconds, number: u16, frame: Option<u16>) -> Self {
         let [_, _, _, _, _, a, b, c] = ((now * 262_144.0) as i64).to_be_bytes();
-        Self { send_time: [a, b, c], number: number.to_be_bytes() }
+        Self { send_time: [a, b, c], number: number.to_be_bytes(), frame }
     }
 }
 
@@ -80,10 +85,14 @@ impl<'a> Block<'a> {
     /// What a sink with these ids gets of a packet's bytes.
     #[must_use]
     pub fn new(ids: &Extensions, mid: &'a [u8], own: &'a Own, copies: &Copied, data: &'a [u8]) -> Self {
-        let mut block = Self { elements: [(0, &[]); COPIED + 3], count: 0, one_byte: true, body: 0 };
+        let mut block = Self { elements: [(0, &[]); COPIED + 3], count: 0, one_byte: true, body: 0, renumbered: None };
         block.add(ids.mid, Some(mid));
-        for (id, place) in copied(ids).into_iter().zip(copies) {
+        for (which, (id, place)) in copied(ids).into_iter().zip(copies).enumerate() {
+            let at = block.count;
             block.add(id, place.map(|place| place.of(data)));
+            if which == DEPENDENCY && block.count > at {
+                block.renumbered = own.frame.map(|frame| (at, frame));
+            }
         }
         block.add(ids.abs_send_time, Some(&own.send_time));
         block.add(ids.transport_cc, Some(&own.number));
@@ -115,15 +124,19 @@ impl<'a> Block<'a> {
         let [p1, p2] = if self.one_byte { ONE_BYTE } else { TWO_BYTE }.to_be_bytes();
         let [w1, w2] = words.to_be_bytes();
         head.copy_from_slice(&[p1, p2, w1, w2]);
-        for &(id, value) in self.elements.iter().take(self.count) {
+        for (at, &(id, value)) in self.elements.iter().take(self.count).enumerate() {
             let size = value.len() as u8;
             let narrow = [id << 4 | (size.wrapping_sub(1) & 0x0F)];
             let wide = [id, size];
-            for part in [if self.one_byte { &narrow[..] } else { &wide[..] }, value] {
-                let Some((place, after)) = rest.split_at_mut_checked(part.len()) else { return };
-                place.copy_from_slice(part);
-                rest = after;
+            let head = if self.one_byte { &narrow[..] } else { &wide[..] };
+            let Some((place, after)) = rest.split_at_mut_checked(head.len()) else { return };
+            place.copy_from_slice(head);
+            let Some((place, after)) = after.split_at_mut_checked(value.len()) else { return };
+            place.copy_from_slice(value);
+            if let Some((_, frame)) = self.renumbered.filter(|renumbered| renumbered.0 == at) {
+                av1::renumber(place, frame);
             }
+            rest = after;
         }
         rest.fill(0);
     }
@@ -141,7 +154,7 @@ mod tests {
 
     fn written(ids: &Extensions, source: &Extensions, data: &[u8]) -> Vec<(u8, Vec<u8>)> {
         let (copies, _) = read(&parse(data).unwrap(), data, source);
-        let own = Own::new(1.5, 0x1234);
+        let own = Own::new(1.5, 0x1234, None);
         let block = Block::new(ids, b"w0", &own, &copies, data);
         let mut out = packet(1, 1, 1, 1, b"", &[], false, 0);
         out.resize(12 + block.length(), 0xEE);
@@ -172,6 +185,30 @@ mod tests {
             [(1, b"w0".to_vec()), (5, b"b".to_vec()), (7, b"dep".to_vec()), (3, vec![6, 0, 0]), (14, vec![0x12, 0x34])];
         assert_eq!(written(&sink, &source, &data), expected);
         assert_eq!(written(&Extensions::default(), &source, &data), []);
+    }
+
+    #[test]
+    fn a_frame_gets_another_number_in_its_dependency_descriptor_and_nothing_else_does() {
+        let source = Extensions { abs_capture_time: 3, ..ids() };
+        for (descriptor, expected) in
+            [(&b"\xC1\x00\x07\x80structure"[..], &b"\xC1\x12\x34\x80structure"[..]), (b"\xC1\x00", b"\xC1\x00")]
+        {
+            let data = packet(1, 1, 1, 1, b"", &[(7, descriptor), (3, b"captured")], false, 0);
+            let (copies, _) = read(&parse(&data).unwrap(), &data, &source);
+            let own = Own::new(0.0, 0, Some(0x1234));
+            for dependency_descriptor in [0, 7, 20] {
+                let sink = Extensions { dependency_descriptor, abs_capture_time: 3, ..Extensions::default() };
+                let block = Block::new(&sink, b"", &own, &copies, &data);
+                let mut out = packet(1, 1, 1, 1, b"", &[], false, 0);
+                out[0] |= 0x10;
+                out.resize(12 + block.length(), 0xEE);
+                block.write(&mut out[12..]);
+                let header = parse(&out).unwrap();
+                let found = find(&header, &out, dependency_descriptor);
+                assert_eq!(found, Some(expected).filter(|_| dependency_descriptor != 0));
+                assert_eq!(find(&header, &out, 3), Some(&b"captured"[..]));
+            }
+        }
     }
 
     #[test]

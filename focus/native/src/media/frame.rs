@@ -28,6 +28,8 @@ pub struct Frame {
     pub height: u16,
     /// Of VP8 and VP9.
     pub numbering: Option<Numbering>,
+    /// Of AV1: the frame number in its dependency descriptor.
+    pub number: Option<u16>,
 }
 
 /// Look at a video payload, which is not empty, and at its dependency descriptor. None when it is of no use.

@@ -43,7 +43,7 @@ fn aggregate(mut rest: &[u8]) -> Frame {
 
 fn sized(sps: &[u8]) -> Frame {
     let (width, height) = size(sps).unwrap_or_default();
-    Frame { keyframe: true, width, height, numbering: None }
+    Frame { keyframe: true, width, height, ..Frame::default() }
 }
 
 /// Bits of a raw byte sequence, emulation prevention taken out (H.264 §7.3.1).

@@ -262,7 +262,7 @@ pub fn extensions(data: &[u8]) {
         let _ = extensions::find(&header, &made, id);
     }
     let (copies, _) = extensions::read(&header, &made, &source);
-    let own = extensions::Own::new(f64::from(words), words);
+    let own = extensions::Own::new(f64::from(words), words, None);
     let written = extensions::Block::new(&sink, b"w0", &own, &copies, &made);
     let mut out = [&[0x80, 96][..], &[0; 10]].concat();
     out.resize(12 + written.length(), 0xEE);

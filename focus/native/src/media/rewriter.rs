@@ -1,4 +1,4 @@
-//! One continuous stream out of several layers: sequence, timestamp, picture id, tl0 index.
+//! One continuous stream out of several layers: sequence, timestamp, picture id, tl0 index, AV1 frame number.
 //!
 //! The state of one route's numbering, pure: packets in, numbers out, time nowhere but in the
 //! packets. Output is contiguous across switches, and a gap in the input leaves the same gap, so
@@ -22,7 +22,7 @@ pub struct Numbers {
     pub sequence: i64,
     /// On the route's clock.
     pub timestamp: u32,
-    /// 15 bits.
+    /// 15 bits of a picture id; of AV1 16 of a frame number.
     pub picture: u16,
     /// TL0PICIDX.
     pub tl0: u8,
@@ -46,6 +46,9 @@ pub struct Rewriter {
     tl0_offset: i64,
     last_picture: i64,
     last_tl0: i64,
+    /// Of AV1 frames; counted apart, since a sender may change from one format to another and back.
+    frame_offset: i64,
+    last_frame: Option<i64>,
     arrived: Seconds,
 }
 
@@ -66,6 +69,8 @@ impl Rewriter {
             tl0_offset: 0,
             last_picture: -1,
             last_tl0: -1,
+            frame_offset: 0,
+            last_frame: None,
             arrived: 0.0,
         }
     }
@@ -80,6 +85,10 @@ impl Rewriter {
         if let Some(numbering) = packet.numbering {
             self.picture_offset = packet.picture - (self.last_picture + 1);
             self.tl0_offset = i64::from(numbering.tl0.map_or(0, |tl0| tl0.0)) - (self.last_tl0 + 1);
+        }
+        if let (Some(number), Some(last)) = (packet.number, self.last_frame) {
+            // A receiver takes a keyframe with an older number for one that came late, and waits for ever.
+            self.frame_offset = number - (last + 1);
         }
         self.started = true;
     }
@@ -164,6 +173,11 @@ impl Rewriter {
             }
             numbers.picture = (extended & 0x7FFF) as u16;
             numbers.tl0 = tl0 as u8;
+        }
+        if let Some(number) = packet.number {
+            let extended = number - self.frame_offset;
+            self.last_frame = self.last_frame.max(Some(extended));
+            numbers.picture = extended as u16;
         }
         Some(numbers)
     }
@@ -284,6 +298,30 @@ mod tests {
                 assert_eq!((numbers.picture, numbers.tl0), (u16::from(number), number));
             }
         }
+    }
+
+    #[test]
+    fn frames_of_av1_are_numbered_on_across_layers_and_other_formats() {
+        let mut rewriter = Rewriter::new(0, 0, 90_000);
+        let numbered = |index, number| Kept { number: Some(number), ..packet(index, 0) };
+        let mut out = vec![];
+        for (begins, kept) in [
+            (true, numbered(100, 65_534)),
+            (false, numbered(101, 65_535)),
+            (false, numbered(102, 65_536)),
+            (true, numbered(7, 40_000)),
+            (false, numbered(9, 40_002)),
+            (false, numbered(8, 40_001)),
+            (false, Kept { numbering: Some(Numbering::default()), picture: 3, ..packet(10, 0) }),
+            (true, numbered(500, 9)),
+            (false, numbered(501, 10)),
+        ] {
+            if begins {
+                rewriter.switch(&kept, None, None);
+            }
+            out.push(rewriter.map(&kept).unwrap().picture);
+        }
+        assert_eq!(out, [65_534, 65_535, 0, 1, 3, 2, 3, 4, 5]);
     }
 
     #[test]

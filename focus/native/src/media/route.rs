@@ -189,7 +189,7 @@ impl Forward {
     ) -> Option<usize> {
         let &Outgoing { kept, numbers, pt, ssrc, index, original } = outgoing;
         let ids = &self.route.extensions;
-        let own = Own::new(now, departures.next());
+        let own = Own::new(now, departures.next(), kept.number.map(|_| numbers.picture));
         let block = Block::new(ids, self.route.mid.as_bytes(), &own, &kept.copied, &kept.data);
         let payload = kept.payload();
         let body = kept.numbering.map_or(payload.len(), |numbering| numbering.length(payload));

@@ -52,6 +52,8 @@ pub struct Layer {
     pub live: bool,
     /// Extended picture id of the newest packet.
     picture: Option<i64>,
+    /// Extended AV1 frame number of the newest packet.
+    frame: Option<i64>,
     requested_at: Seconds,
     requested: bool,
 }
@@ -74,6 +76,7 @@ impl Layer {
             last: -1.0,
             live: false,
             picture: None,
+            frame: None,
             requested_at: -1.0,
             requested: false,
         }
@@ -152,6 +155,8 @@ impl Layer {
             Some(expand(i64::from(picture), self.picture, if numbering.wide { 15 } else { 7 }))
         });
         self.picture = self.picture.max(picture);
+        let number = frame.number.map(|number| expand(i64::from(number), self.frame, 16));
+        self.frame = self.frame.max(number);
         let bytes = kept.filled(data, kind);
         *kept = Kept {
             index,
@@ -164,6 +169,7 @@ impl Layer {
             keyframe: frame.keyframe,
             picture: picture.unwrap_or(0),
             numbering: frame.numbering,
+            number,
             copied,
             payload: header.payload,
             data: bytes,

@@ -35,7 +35,7 @@ pub fn parse(payload: &[u8]) -> Option<Frame> {
         width = u16::from_le_bytes([w1, w2]) & 0x3FFF;
         height = u16::from_le_bytes([h1, h2]) & 0x3FFF;
     }
-    Some(Frame { keyframe, width, height, numbering: Some(numbering) })
+    Some(Frame { keyframe, width, height, numbering: Some(numbering), number: None })
 }
 
 #[cfg(test)]

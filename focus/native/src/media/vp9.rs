@@ -41,6 +41,7 @@ pub fn parse(payload: &[u8]) -> Option<Frame> {
         width: if keyframe { width } else { 0 },
         height: if keyframe { height } else { 0 },
         numbering: Some(numbering),
+        number: None,
     })
 }
 

@@ -44,6 +44,46 @@ fn a_switch_leaves_no_gap_in_any_counter() {
 }
 
 #[test]
+fn frames_of_av1_are_numbered_on_across_a_switch_and_in_repairs() {
+    let with = |mut ids: Extensions| {
+        ids.dependency_descriptor = 12;
+        ids
+    };
+    let of = expect(&["f", "q"], &[]);
+    let from = Expect { codecs: vec![Codec { format: Format::Av1, ..VP8 }], extensions: with(of.extensions), ..of };
+    let to = Route {
+        codecs: vec![Codec { format: Format::Av1, ..SINK_VP8 }],
+        extensions: with(route().extensions),
+        ..route()
+    };
+    let mut relay = Relay::of(from, to);
+    // The new layer's frames have lower numbers: a receiver would take its keyframe for one that came late.
+    for (rid, ssrc, first, size) in [("q", 0x3000, 65_534_u16, (320, 180)), ("f", 0x1000, 300, (1280, 720))] {
+        relay.aim(Some(rid), 0.0);
+        for at in 0..3_u16 {
+            let number = first.wrapping_add(at);
+            let mut descriptor = bytes::structure(number, 1, 1, &[size]);
+            descriptor.truncate(if at == 0 { descriptor.len() } else { 3 });
+            let extensions = [(4, &b"1"[..]), (10, rid.as_bytes()), (12, &descriptor[..])];
+            relay.publish(&[packet(ssrc, at, 3000, 96, b"\x18frame", &extensions, true, 0)], 0.0);
+        }
+    }
+    let numbers = |packets: &[Read]| -> Vec<u16> {
+        let found = packets.iter().flat_map(|packet| packet.extensions.iter().filter(|element| element.0 == 12));
+        found.map(|(_, descriptor)| u16::from_be_bytes([descriptor[1], descriptor[2]])).collect()
+    };
+    let got = relay.got();
+    assert_eq!(numbers(&got), [65_534, 65_535, 0, 1, 2, 3]);
+    let again = relay.nacked(&[got[1].sequence, got[4].sequence], 0.1);
+    assert_eq!((again.len(), numbers(&again)), (2, vec![65_535, 2]));
+    let sizes = relay.events().into_iter().filter_map(|event| match event {
+        Event::Appeared { width, height, .. } => Some((width, height)),
+        _ => None,
+    });
+    assert_eq!(sizes.collect::<Vec<_>>(), [(320, 180), (1280, 720)]);
+}
+
+#[test]
 fn a_lost_packet_leaves_exactly_its_own_gap_and_fits_in_when_it_comes_late() {
     let mut relay = Relay::new(&[], &[]);
     relay.aim(Some(""), 0.0);
