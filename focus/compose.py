@@ -21,10 +21,10 @@ LARGEST_MESSAGE = 262_144
 "Bytes: more than any message that a client needs to send; offers grow with the call."
 NUMBERS = (*range(96, 128), *range(35, 64))
 "Payload types that are free to mean anything (RFC 3551 §6, RFC 8834 §4.3)."
-NOT_FORWARDED = ("rid", "repaired_rid", "transport_cc")
-"Extensions that mean nothing on our sending lines. Without transport-cc a browser tells its estimate by REMB."
-NOT_TOLD = "transport-cc"
-"Feedback that we have no use for on our sending lines."
+NOT_FORWARDED = frozenset(("rid", "repaired_rid"))
+"Extensions that mean nothing on our sending lines."
+TRANSPORT_WIDE = frozenset(("transport_cc", "transport-cc"))
+"Extension and feedback that our sending lines have if the engine reads it; without, a browser sends REMB."
 NOT_SENT = "goog-remb"
 "Feedback that we never give on the lines that we receive."
 PLAIN_ON_AUDIO = ("video_orientation", "playout_delay", "dependency_descriptor")
@@ -33,8 +33,8 @@ Terms = tuple[tuple[Codec, ...], tuple[str, ...], dict[str, int]]
 "What a line of ours is about: codecs, their parameters, header extension ids by URI."
 
 
-def answer(peer: Peer, ours: tuple[str, str], version: int) -> str:
-    """Answer the peer's newest offer. `ours` is the fingerprint."""
+def answer(peer: Peer, ours: tuple[str, str], version: int, wide: bool) -> str:
+    """Answer the peer's newest offer. `ours` is the fingerprint; `wide`: whether transport-wide feedback is read."""
     slots = {slot.mid: slot for slot in peer.slots}
     sections = []
     for line in peer.lines:
@@ -42,14 +42,15 @@ def answer(peer: Peer, ours: tuple[str, str], version: int) -> str:
         if slot is None or line.refused:
             sections.append(_receiving(peer, line, ours, "passive"))
         else:
-            agreed = (line.codecs, line.fmtp, _forwarded(line))
-            sections.append(_sending(peer, slot, agreed, standing(slot), ours, "passive", line.feedback, line.reduced))
+            agreed = (line.codecs, line.fmtp, _forwarded(line, wide))
+            told = _told(line.feedback, wide)
+            sections.append(_sending(peer, slot, agreed, standing(slot), ours, "passive", told, line.reduced))
     alive = [line.mid for line in peer.lines if not line.refused]
     return _session(peer, alive, sections, version)
 
 
-def offer(peer: Peer, ours: tuple[str, str], version: int, codecs: tuple[str, ...]) -> str:
-    """Offer the session as our slots want it. `codecs`: what we carry, most wanted first.
+def offer(peer: Peer, ours: tuple[str, str], version: int, codecs: tuple[str, ...], wide: bool) -> str:
+    """Offer the session as our slots want it. `codecs`: what we carry, most wanted first; `wide`: see `answer`.
 
     A line that the peer has stopped stays stopped (RFC 8829 §5.2.2).
     """
@@ -61,13 +62,15 @@ def offer(peer: Peer, ours: tuple[str, str], version: int, codecs: tuple[str, ..
         if slot is None or line.refused:
             sections.append(_receiving(peer, line, ours, "actpass"))
         else:
-            agreed = (line.codecs, line.fmtp, _forwarded(line))
-            sections.append(_sending(peer, slot, agreed, slot.use, ours, "actpass", FEEDBACK[slot.kind], True))
+            agreed = (line.codecs, line.fmtp, _forwarded(line, wide))
+            told = _told(FEEDBACK[slot.kind], wide)
+            sections.append(_sending(peer, slot, agreed, slot.use, ours, "actpass", told, True))
     alive = [line.mid for line in peer.lines if not line.refused]
     for slot in peer.slots:
         if slot.mid not in known:
-            proposed = numbers(peer, slot.kind, codecs)
-            sections.append(_sending(peer, slot, proposed, slot.use, ours, "actpass", FEEDBACK[slot.kind], True))
+            proposed = numbers(peer, slot.kind, codecs, wide)
+            told = _told(FEEDBACK[slot.kind], wide)
+            sections.append(_sending(peer, slot, proposed, slot.use, ours, "actpass", told, True))
             alive.append(slot.mid)
     return _session(peer, alive, sections, version)
 
@@ -78,7 +81,7 @@ def order(peer: Peer) -> tuple[str, ...]:
     return known + tuple(slot.mid for slot in peer.slots if slot.mid not in known)
 
 
-def numbers(peer: Peer, kind: Kind, carried: tuple[str, ...]) -> Terms:
+def numbers(peer: Peer, kind: Kind, carried: tuple[str, ...], wide: bool) -> Terms:
     """What a new line of ours proposes: every codec of the kind that we carry, in the peer's numbering.
 
     A peer may decode what its own lines do not name, since those may name only what it encodes.
@@ -97,9 +100,10 @@ def numbers(peer: Peer, kind: Kind, carried: tuple[str, ...]) -> Terms:
         if made.name not in named:
             named[made.name] = _proposed(made, taken)
     # A peer without a line of its own has no ids yet: what every sink needs, in ours.
-    needed = ("mid", "audio_level", *(["dependency_descriptor"] if "av1" in carried else []))
+    needed = {"mid", "audio_level", *(["dependency_descriptor"] if "av1" in carried else [])}
+    needed |= TRANSPORT_WIDE if wide else set()
     known = ids or {uri: place for place, (uri, slot) in enumerate(URIS.items(), 1) if slot in needed}
-    unused = (*NOT_FORWARDED, *(PLAIN_ON_AUDIO if kind is Kind.AUDIO else ("audio_level",)))
+    unused = _unused(wide).union(PLAIN_ON_AUDIO if kind is Kind.AUDIO else ("audio_level",))
     codecs = [named[made.name] for made in wanted]
     return (
         tuple(codec for codec, _ in codecs),
@@ -123,9 +127,19 @@ def _parameters(codec: Codec, fmtp: Iterable[str]) -> tuple[str, ...]:
     return tuple(text for text in fmtp if text.startswith(f"{codec.pt} "))
 
 
-def _forwarded(line: Line) -> dict[str, int]:
+def _forwarded(line: Line, wide: bool) -> dict[str, int]:
     """The header extensions that a line of ours uses, as the peer took them."""
-    return {uri: number for number, uri in line.extmap if URIS[uri] not in NOT_FORWARDED}
+    return {uri: number for number, uri in line.extmap if URIS[uri] not in _unused(wide)}
+
+
+def _unused(wide: bool) -> frozenset[str]:
+    """Extensions that no line of ours has."""
+    return NOT_FORWARDED if wide else NOT_FORWARDED | TRANSPORT_WIDE
+
+
+def _told(feedback: tuple[str, ...], wide: bool) -> tuple[str, ...]:
+    """The RTCP feedback that we have a use for on a line of ours."""
+    return tuple(what for what in feedback if wide or what not in TRANSPORT_WIDE)
 
 
 def standing(slot: Slot) -> Use | None:
@@ -200,7 +214,7 @@ def _payload_types(codecs: Iterable[Codec]) -> str:
     return " ".join(str(pt) for codec in codecs for pt in (codec.pt, codec.rtx_pt) if pt is not None)
 
 
-def _formats(codecs: Iterable[Codec], fmtp: tuple[str, ...], feedback: list[str]) -> list[str]:
+def _formats(codecs: Iterable[Codec], fmtp: tuple[str, ...], feedback: Iterable[str]) -> list[str]:
     lines = []
     for codec in codecs:
         lines.append(f"a=rtpmap:{codec.pt} {FORMATS[codec.name].encoding}")
@@ -232,7 +246,7 @@ def _sending(
         *([f"a=msid:{use.stream} {use.name}"] if use is not None else []),
         "a=rtcp-mux",
         *(["a=rtcp-rsize"] if reduced else []),
-        *_formats(codecs, fmtp, [what for what in feedback if what != NOT_TOLD]),
+        *_formats(codecs, fmtp, feedback),
     ]
     if use is not None:
         if use.rtx_ssrc is not None:

@@ -30,9 +30,10 @@ class Running:
         names: Names,
         fingerprint: tuple[str, str],
         number: int,
+        wide: bool = False,
     ) -> None:
         # An engine carries all conferences, so that their route ids must differ: the upper half is the conference's.
-        self.conference = Conference(name, limits, codecs, routes=number << 32)
+        self.conference = Conference(name, limits, codecs, wide, routes=number << 32)
         self._planned: Plan = NOTHING
         self._inbox: list[Asked | commands.Event] = []
         self._names = names
@@ -73,5 +74,6 @@ class Running:
         effects = changes(self._planned, NOTHING)
         self._planned = NOTHING
         self._inbox.clear()
-        self.conference = Conference(self.conference.id, self.conference.limits, self.conference.codecs)
+        over = self.conference
+        self.conference = Conference(over.id, over.limits, over.codecs, over.wide)
         return effects

@@ -46,6 +46,10 @@ class Engine(Protocol):
         """The payload formats that it can forward, by their names in `focus.codecs`."""
 
     @property
+    def wide(self) -> bool:
+        """Whether it reads the transport-wide feedback of those that it sends to; it then numbers what it sends."""
+
+    @property
     def fingerprint(self) -> tuple[str, str]:
         """Hash name and digest of our DTLS certificate, as SDP wants them: ("sha-256", "AA:BB:...")."""
 

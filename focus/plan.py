@@ -61,7 +61,7 @@ NOTHING = Plan()
 
 def plan(conference: Conference) -> Plan:
     """Read the plan off a conference."""
-    return replan(conference, Conference(conference.id, conference.limits, conference.codecs), NOTHING)
+    return replan(conference, Conference(conference.id, conference.limits, conference.codecs, conference.wide), NOTHING)
 
 
 def replan(conference: Conference, last: Conference, planned: Plan) -> Plan:
@@ -96,7 +96,7 @@ def _leg(conference: Conference, peer: Peer) -> Leg:
     wants = {track.id: want for track, want in wanted(peer, conference)}
     for slot in peer.slots:
         track = conference.tracks.get(slot.use.track) if slot.use is not None else None
-        made = _route(peer, slot)
+        made = _route(peer, slot, conference.wide)
         if track is None or made is None:
             continue
         taken = slot.use == slot.agreed and slot.accepted and decodes(slot, track)
@@ -110,7 +110,7 @@ def _leg(conference: Conference, peer: Peer) -> Leg:
     )
 
 
-def _route(peer: Peer, slot: Slot) -> Route | None:
+def _route(peer: Peer, slot: Slot, wide: bool) -> Route | None:
     """The route of a slot, once its numbers are known.
 
     It stays as long as the slot's use, paused while the peer does not take, want or decode it: a route that was taken
@@ -119,14 +119,14 @@ def _route(peer: Peer, slot: Slot) -> Route | None:
     use, line = slot.use, slot.line
     if use is None or line is None:
         return None
-    ids = _of_sink(line.extensions)
+    ids = _of_sink(line.extensions, wide)
     return Route(use.route, use.track, peer.id, slot.mid, line.codecs, ids, use.ssrc, use.rtx_ssrc)
 
 
 @lru_cache(1024)
-def _of_sink(extensions: Extensions) -> Extensions:
-    """Layer ids mean nothing here: a sink gets one stream. Transport feedback has no estimator to go to yet."""
-    return replace(extensions, rid=0, repaired_rid=0, transport_cc=0)
+def _of_sink(extensions: Extensions, wide: bool) -> Extensions:
+    """Layer ids mean nothing here: a sink gets one stream. A peer's own offer may name more than our answer does."""
+    return replace(extensions, rid=0, repaired_rid=0, transport_cc=extensions.transport_cc if wide else 0)
 
 
 def changes(old: Plan, new: Plan) -> tuple[Command | Told, ...]:

@@ -32,7 +32,7 @@ def settle(
     for name in list(conference.peers):
         peer = _pinged(conference, conference.peers[name], now)
         if peer.owed and peer.candidates is not None:
-            peer = _answer(peer, ours, now)
+            peer = _answer(peer, ours, now, conference.wide)
         if not peer.owed and peer.outstanding is None:
             if not alike or peer is not last.peers[name]:
                 conference, peer = _assign(conference, peer, names)
@@ -73,10 +73,10 @@ def _pinged(conference: Conference, peer: Peer, now: float) -> Peer:
     return peer
 
 
-def _answer(peer: Peer, ours: tuple[str, str], now: float) -> Peer:
+def _answer(peer: Peer, ours: tuple[str, str], now: float, wide: bool) -> Peer:
     """Answer the peer's newest offer; its lines of ours stand as far as they still hold."""
     version = peer.version + 1
-    sdp = compose.answer(peer, ours, version)
+    sdp = compose.answer(peer, ours, version, wide)
     known = {line.mid for line in peer.lines}
     slots = tuple(
         replace(slot, agreed=compose.standing(slot)) if slot.mid in known else slot for slot in peer.slots
@@ -142,6 +142,6 @@ def _offer(conference: Conference, peer: Peer, ours: tuple[str, str], now: float
     return replace(
         peer,
         version=version,
-        offer=Said(version, compose.offer(peer, ours, version, conference.codecs)),
+        offer=Said(version, compose.offer(peer, ours, version, conference.codecs, conference.wide)),
         outstanding=Outstanding(now + conference.limits.offer_timeout, compose.order(peer), uses),
     )

@@ -144,6 +144,8 @@ class Conference:
     limits: Limits
     codecs: tuple[str, ...]
     "What is negotiated, most wanted first (`codecs.carried`)."
+    wide: bool = False
+    "Subscribers are asked for transport-wide feedback: the engine reads it."
     peers: Mapping[PeerId, Peer] = field(default_factory=lambda: MappingProxyType({}))
     tracks: Mapping[TrackId, Published] = field(default_factory=lambda: MappingProxyType({}))
     ended: tuple[tuple[PeerId, Reason], ...] = ()

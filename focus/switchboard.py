@@ -97,9 +97,8 @@ class Switchboard:
                 self._tell(conference, Ended(asked.peer, Reason.BUSY))
                 return
             self._started += 1
-            running = Running(
-                conference, self._limits, self._codecs, self._names, self._engine.fingerprint, self._started
-            )
+            ours, wide = self._engine.fingerprint, self._engine.wide
+            running = Running(conference, self._limits, self._codecs, self._names, ours, self._started, wide)
             self._conferences[conference] = running
         if isinstance(asked, Join):
             self._where[asked.peer] = conference

@@ -97,6 +97,7 @@ class NativeEngine:
 
     name = "native"
     codecs = ("opus", "vp8", "vp9", "h264", "av1")
+    wide = True
 
     def __init__(self, settings: Settings) -> None:
         """Bind and start. Raises `Unavailable`, or `OSError` when an address or the port range cannot be bound."""

@@ -74,6 +74,7 @@ class ReferenceEngine:
     """See `focus.engine.Engine`. Must be made inside a running event loop."""
 
     codecs = ("opus", "vp8")
+    wide = False
 
     name = "python"
 

@@ -45,6 +45,7 @@ class Room:
 
     limits: Limits = field(default_factory=Limits)
     codecs: tuple[str, ...] = ("opus", "vp8")
+    wide: bool = False
     now: float = 1000.0
     faults: Counter[str] = field(default_factory=Counter)
     engine: Table = field(default_factory=Table)
@@ -54,7 +55,7 @@ class Room:
 
     def __post_init__(self) -> None:
         name = ConferenceId("room")
-        self.running = Running(name, self.limits, self.codecs, CountedNames(), self.engine.fingerprint, 1)
+        self.running = Running(name, self.limits, self.codecs, CountedNames(), self.engine.fingerprint, 1, self.wide)
 
     def post(self, *events: Asked | Event) -> list[Told]:
         """Let something happen, and all that the engine answers; what was told meanwhile is returned."""

@@ -37,6 +37,7 @@ class Table:
 
     name = "table"
     codecs = ("opus", "vp8", "vp9", "h264", "av1")
+    wide = False
 
     peers: dict[PeerId, Open] = field(default_factory=dict)
     restarts: dict[PeerId, Restart] = field(default_factory=dict)

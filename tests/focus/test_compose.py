@@ -230,6 +230,26 @@ def test_an_offer_proposes_all_that_we_understand_in_the_peers_numbers() -> None
     assert section.flag("rtcp-rsize") and section.value("msid") == "a-stream a-video"
 
 
+@pytest.mark.parametrize("wide", [True, False])
+def test_subscribers_are_asked_for_transport_wide_feedback_where_the_engine_reads_it(wide: bool) -> None:
+    room = Room(wide=wide)
+    alice, guest = Caller(room, "a").join(), Caller(room, "guest").join()
+    text = offered(guest.want(alice))
+    lines = well_formed(text).sections[-2:]
+    assert len(lines) == 2
+    for line in lines:
+        assert any(TRANSPORT_CC_URI in value for value in line.values("extmap")) is wide
+        assert any(value.endswith(" transport-cc") for value in line.values("rtcp-fb")) is wide
+    assert {bool(route.extensions.transport_cc) for route in room.engine.routes.values()} == {wide}
+    # A browser's own offer names all that it knows, also on our lines.
+    known = f"a=extmap:9 {TRANSPORT_CC_URI}"
+    ours = [microphone("w0", "recvonly", known), picture("w1", "recvonly", known)]
+    text = offer(microphone(), picture(), channel(), *ours, fingerprint=guest.local.fingerprint)
+    agreed = sdp.parse(answered(room.post(Offered(guest.peer, text, ()))))
+    assert [TRANSPORT_CC_URI in " ".join(line.values("extmap")) for line in agreed.sections[-2:]] == [wide, wide]
+    assert {bool(route.extensions.transport_cc) for route in room.engine.routes.values()} == {wide}
+
+
 def test_an_offer_says_who_opens_dtls_is_the_peers_choice_and_counts_versions() -> None:
     room = Room()
     alice, guest = Caller(room, "a").join(), Caller(room, "guest").join()
