@@ -63,8 +63,8 @@ CALLS = (
     Call("vp9", ("chromium", "firefox", "firefox", "chromium")),
     Call("vp9", ("chromium", "chromium", "firefox"), "L3T3_KEY"),
     Call("h264", ("chromium", "aiortc", "chromium")),
-    Call("av1", ("chromium", "chromium")),
-    Call("av1", ("chromium", "chromium"), "L3T3_KEY"),
+    Call("av1", ("chromium", "firefox", "chromium")),
+    Call("av1", ("chromium", "chromium", "firefox"), "L3T3_KEY"),
 )
 
 CHANGE = "change"
