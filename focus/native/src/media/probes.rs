@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::bytes::{packet, vp8};
-use super::{Media, PeerKey, Sinks, extensions, frame, rtcp as reports, rtp as packets, twcc};
+use super::{Media, PeerKey, Sinks, av1, extensions, frame, rtcp as reports, rtp as packets, twcc};
 use crate::command::{Codec, Expect, Extensions, Format, Kind, Rid, Route, RouteId, Tally};
 use crate::probes::Input;
 
@@ -262,7 +262,8 @@ pub fn extensions(data: &[u8]) {
         let _ = extensions::find(&header, &made, id);
     }
     let (copies, _) = extensions::read(&header, &made, &source);
-    let own = extensions::Own::new(f64::from(words), words, None);
+    let frame = (words & 1 == 1).then_some(0x1234);
+    let own = extensions::Own::new(f64::from(words), words, frame);
     let written = extensions::Block::new(&sink, b"w0", &own, &copies, &made);
     let mut out = [&[0x80, 96][..], &[0; 10]].concat();
     out.resize(12 + written.length(), 0xEE);
@@ -283,8 +284,14 @@ pub fn extensions(data: &[u8]) {
     let distinct = once.iter().collect::<HashSet<_>>().len() == once.len();
     if distinct && sink.dependency_descriptor != 0 {
         let found = extensions::find(&header, &out, sink.dependency_descriptor);
-        let copied = copies.get(extensions::DEPENDENCY).copied().flatten().map(|place| place.of(&made));
-        assert_eq!(found, copied, "carried whole, or absent");
+        let copied = copies.get(extensions::DEPENDENCY).copied().flatten().map(|place| place.of(&made).to_vec());
+        let renumbered = copied.map(|mut descriptor| {
+            if let Some(frame) = frame {
+                av1::renumber(&mut descriptor, frame);
+            }
+            descriptor
+        });
+        assert_eq!(found, renumbered.as_deref(), "carried whole but for the frame's number, or absent");
     }
 }
 
@@ -299,6 +306,12 @@ pub fn descriptors(data: &[u8]) {
         return;
     }
     let Some(found) = frame::understand(*format, payload, descriptor) else { return };
+    if let (Some(descriptor), Some(_)) = (descriptor, found.number) {
+        let mut twin = descriptor.to_vec();
+        av1::renumber(&mut twin, 0x1234);
+        let again = frame::understand(*format, payload, Some(&twin));
+        assert_eq!(again, Some(frame::Frame { number: Some(0x1234), ..found }), "nothing but the number");
+    }
     let Some(numbering) = found.numbering else { return };
     let mut out = vec![0xEE; numbering.length(payload)];
     numbering.write(payload, &mut out, 0x1234, 0x56);
@@ -390,7 +403,7 @@ pub fn rewriter(data: &[u8]) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::bytes::Draw;
+    use super::super::bytes::{Draw, structure};
     use super::*;
 
     /// Security R3: every length, number of contributing sources and length of extensions, also those that lie.
@@ -423,6 +436,7 @@ mod tests {
             (2, b"\x78\x00\x04\x67abc\x00\x02\x68x\x00\x03\x65yz".to_vec()),
             (2, b"\x7C\x85body".to_vec()),
             (3, b"\x18\x0A\x05abcde\x10\x81\x02body".to_vec()),
+            (3, b"\x28\x0C\x0A\x0A\x00\x00\x00\x02\xAF\xFF\x8B\x5F\x30\x08\x30body".to_vec()),
         ]
     }
 
@@ -455,6 +469,17 @@ mod tests {
             let descriptor = draw.bytes(most);
             let length = (descriptor.len() as u16).to_be_bytes();
             descriptors(&[&[3, 1][..], &length, &descriptor, b"\x18\x0A\x05abcde"].concat());
+        }
+        let whole = structure(7, 3, 9, &[(320, 180), (640, 360), (1280, 720)]);
+        for at in 0..whole.len() {
+            for value in 0..=255 {
+                let mut twin = whole.clone();
+                twin.splice(at..=at, [value]);
+                for end in [at, at + 1, whole.len()] {
+                    let length = (end as u16).to_be_bytes();
+                    descriptors(&[&[3, 1][..], &length, &twin[..end], b"\x18\x30frame"].concat());
+                }
+            }
         }
     }
 
