@@ -6,13 +6,15 @@ told can be carried and nothing else; what is refused stays in place with port 0
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
 from functools import lru_cache
+from types import MappingProxyType
 
 from focus.codecs import fits, named
 from focus.commands import Codec, Credentials, Extensions
 from focus.faults import PeerFault
-from focus.sdp import Section, Session
+from focus.sdp import Attributes, Section, Session
 from focus.vocabulary import Kind, Rid
 
 URIS: dict[str, str] = {
@@ -28,7 +30,7 @@ URIS: dict[str, str] = {
     "http://www.webrtc.org/experiments/rtp-hdrext/abs-capture-time": "abs_capture_time",
 }
 "Header extensions that we negotiate, by their slot in `commands.Extensions`."
-assert set(URIS.values()) == {field.name for field in fields(Extensions)}
+assert set(URIS.values()) == {one.name for one in fields(Extensions)}
 
 FEEDBACK = {
     Kind.AUDIO: ("transport-cc",),
@@ -37,6 +39,7 @@ FEEDBACK = {
 "RTCP feedback that we understand (RFC 4585 §4.2), in the order of a browser."
 STRONG = {"sha-256": 32, "sha-384": 48, "sha-512": 64}
 "Certificate hashes that are good enough (RFC 8122 §5), and their length in bytes."
+DIRECTIONS = ("sendrecv", "sendonly", "recvonly", "inactive")
 SENDING = ("sendrecv", "sendonly")
 RECEIVING = ("sendrecv", "recvonly")
 KINDS = {kind.value: kind for kind in Kind}
@@ -102,6 +105,11 @@ def _extensions(extmap: tuple[tuple[int, str], ...]) -> Extensions:
     return Extensions(**{URIS[uri]: number for number, uri in extmap})
 
 
+NOTHING: Mapping[str, Line] = MappingProxyType({})
+LONGEST_KEPT = 16 * 1024
+"Characters of a section whose terms are kept for others like it. A browser's camera has 5,000."
+
+
 @dataclass(frozen=True, slots=True)
 class Remote:
     """A peer's whole description."""
@@ -113,36 +121,55 @@ class Remote:
     setup: str
     "Who opens DTLS, in the peer's words (RFC 8842 §5)."
     lines: tuple[Line, ...]
+    known: Mapping[str, Line] = field(compare=False, repr=False)
+    "The lines by the texts of their sections; see `read`."
 
 
-def read(session: Session, most_lines: int, codecs: tuple[str, ...]) -> Remote:
-    """Understand a peer's offer or answer. `codecs`: what we carry, most wanted first. Raises PeerFault."""
+def read(
+    session: Session, most_lines: int, codecs: tuple[str, ...], known: Mapping[str, Line] = NOTHING
+) -> Remote:
+    """Understand a peer's offer or answer. `codecs`: what we carry, most wanted first. Raises PeerFault.
+
+    `known`: texts of sections as they were read before, with the same codecs: most of one is in the next.
+    """
     if not session.sections:
         raise PeerFault("sdp_no_media")
     if len(session.sections) > most_lines:
         raise PeerFault("sdp_too_many_sections")
-    live = [section for section in session.sections if section.media[1] != 0 or section.flag("bundle-only")]
-    transport = live[0] if live else session.sections[0]
+    head = session.head.attributes()
+    transport = next(filter(_live, session.sections), session.sections[0]).attributes()
     credentials = Credentials(
-        _ice(transport.value("ice-ufrag") or session.head.value("ice-ufrag"), 4),
-        _ice(transport.value("ice-pwd") or session.head.value("ice-pwd"), 22),
+        _ice(transport.value("ice-ufrag") or head.value("ice-ufrag"), 4),
+        _ice(transport.value("ice-pwd") or head.value("ice-pwd"), 22),
     )
-    prints = _fingerprints(transport.values("fingerprint") or session.head.values("fingerprint"))
+    prints = _fingerprints(transport.values("fingerprint") or head.values("fingerprint"))
     if not prints:
         raise PeerFault("sdp_no_fingerprint")
-    lines = tuple(_line(section, session.head, codecs) for section in session.sections)
-    mids = [line.mid for line in lines]
-    if len(set(mids)) != len(mids):
+    direction = next((way for way in DIRECTIONS if head.flag(way)), "sendrecv")
+    # A line without a direction has the session's.
+    usable = known if direction == "sendrecv" else NOTHING
+    seen = {one.text: usable.get(one.text) or _line(one, direction, codecs) for one in session.sections}
+    if len(seen) != len(session.sections):
         raise PeerFault("sdp_mid_twice")
-    groups = (group.split(" ") for group in session.head.values("group"))
+    lines = tuple(seen.values())
+    if len({line.mid for line in lines}) != len(lines):
+        raise PeerFault("sdp_mid_twice")
+    groups = (group.split(" ") for group in head.values("group"))
     bundled = next((set(words[1:]) for words in groups if words[0] == "BUNDLE"), set())
     # One transport for everything, so a line outside the first bundle has none.
     if any(not line.refused and line.mid not in bundled for line in lines):
         raise PeerFault("sdp_not_bundled")
     if all(line.refused for line in lines):
         raise PeerFault("sdp_nothing_to_carry")
-    setup = transport.value("setup") or session.head.value("setup") or "actpass"
-    return Remote(credentials, prints, session.head.flag("extmap-allow-mixed"), setup, lines)
+    setup = transport.value("setup") or head.value("setup") or "actpass"
+    return Remote(
+        credentials, prints, head.flag("extmap-allow-mixed"), setup, lines,
+        seen if direction == "sendrecv" else NOTHING,
+    )  # fmt: skip
+
+
+def _live(section: Section) -> bool:
+    return section.media[1] != 0 or "\na=bundle-only" in section.text and section.attributes().flag("bundle-only")
 
 
 def _fingerprints(values: list[str]) -> tuple[tuple[str, str], ...]:
@@ -164,20 +191,19 @@ def _ice(value: str | None, least: int) -> str:
     return value
 
 
-def _line(section: Section, head: Section, carried: tuple[str, ...]) -> Line:
+def _line(section: Section, direction: str, carried: tuple[str, ...]) -> Line:
+    """Understand one m-line. `direction`: its own if it names none."""
     media, port, protocol, formats = section.media
-    mid = section.value("mid") or ""
+    found = section.attributes()
+    mid = found.value("mid") or ""
     if not 0 < len(mid) <= 16 or not all(c in NAME or c in "-_." for c in mid):
         raise PeerFault("sdp_mid")
-    refused = port == 0 and not section.flag("bundle-only")
-    direction = next(
-        (d for d in ("sendrecv", "sendonly", "recvonly", "inactive") if section.flag(d)),
-        next((d for d in ("sendonly", "recvonly", "inactive") if head.flag(d)), "sendrecv"),
-    )
+    refused = port == 0 and not found.flag("bundle-only")
+    direction = next((way for way in DIRECTIONS if found.flag(way)), direction)
     if media == "application":
-        sctp = section.value("sctp-port")
+        sctp = found.value("sctp-port")
         known = protocol in ("UDP/DTLS/SCTP", "TCP/DTLS/SCTP") and formats == ("webrtc-datachannel",)
-        largest = _number(section.value("max-message-size") or "65536", 0, 1 << 40) or 262144
+        largest = _number(found.value("max-message-size") or "65536", 0, 1 << 40) or 262144
         return Line(
             mid, media, protocol, formats, refused or not known, direction, None, (), (), (), (), (),
             sctp_port=_number(sctp or "5000", 1, 65535) if known and not refused else None,
@@ -185,18 +211,30 @@ def _line(section: Section, head: Section, carried: tuple[str, ...]) -> Line:
         )
     if media not in ("audio", "video"):
         return Line(mid, media, protocol, formats, True, direction, None, (), (), (), (), ())
-    if not refused and not section.flag("rtcp-mux"):
+    if not refused and not found.flag("rtcp-mux"):
         raise PeerFault("sdp_no_rtcp_mux")
-    codecs, fmtp = _codecs(Kind(media), section, formats, carried)
-    extmap = _extmap(section)
+    # Alike for all lines of a browser, but not for us to keep if somebody makes them huge.
+    terms = _terms if len(section.text) <= LONGEST_KEPT else _terms.__wrapped__
+    codecs, fmtp, feedback, extmap = terms(
+        Kind(media), formats, carried, *(tuple(found.values(name)) for name in ("rtpmap", "fmtp", "rtcp-fb", "extmap"))
+    )
     return Line(
-        mid, media, protocol, formats, refused or not codecs, direction, _msid(section), codecs, fmtp, extmap,
-        _rids(section), _ssrcs(section), _feedback(Kind(media), section, codecs), section.flag("rtcp-rsize"),
+        mid, media, protocol, formats, refused or not codecs, direction, _msid(found), codecs, fmtp, extmap,
+        _rids(found), _ssrcs(found), feedback, found.flag("rtcp-rsize"),
     )
 
 
-def _feedback(kind: Kind, section: Section, codecs: tuple[Codec, ...]) -> tuple[str, ...]:
-    offered = set(section.values("rtcp-fb"))
+@lru_cache(256)
+def _terms(
+    kind: Kind, formats: tuple[str, ...], carried: tuple[str, ...], maps: tuple[str, ...], parameters: tuple[str, ...],
+    offered: tuple[str, ...], extensions: tuple[str, ...],
+) -> tuple[tuple[Codec, ...], tuple[str, ...], tuple[str, ...], tuple[tuple[int, str], ...]]:  # fmt: skip
+    """Codecs, their parameters and feedback, and header extensions, from the values of the attributes about them."""
+    codecs, fmtp = _codecs(kind, formats, carried, maps, parameters)
+    return codecs, fmtp, _feedback(kind, set(offered), codecs), _extmap(extensions)
+
+
+def _feedback(kind: Kind, offered: set[str], codecs: tuple[Codec, ...]) -> tuple[str, ...]:
     return tuple(
         what
         for what in FEEDBACK[kind]
@@ -212,34 +250,34 @@ def _number(text: str, low: int, high: int) -> int:
 
 
 def _codecs(
-    kind: Kind, section: Section, formats: tuple[str, ...], carried: tuple[str, ...]
+    kind: Kind, formats: tuple[str, ...], carried: tuple[str, ...], maps: tuple[str, ...], parameters: tuple[str, ...]
 ) -> tuple[tuple[Codec, ...], tuple[str, ...]]:
     """The first payload type that fits, of each format that is carried; and their parameters."""
     numbers = [_number(text, 0, 127) for text in formats]
-    parameters: dict[int, str] = {}
-    for value in section.values("fmtp"):
-        pt, _, text = value.partition(" ")
-        parameters[_number(pt, 0, 127)] = text
-    maps: dict[int, str] = {}
-    for value in section.values("rtpmap"):
-        pt, _, text = value.partition(" ")
-        maps[_number(pt, 0, 127)] = text.lower()
+    words = _by_type(parameters)
+    encodings = {number: text.lower() for number, text in _by_type(maps).items()}
     found: dict[str, Codec] = {}
     for number in numbers:
-        known = named(maps.get(number, ""))
-        fitting = known is not None and known.kind is kind and fits(known, parameters.get(number, ""))
+        known = named(encodings.get(number, ""))
+        fitting = known is not None and known.kind is kind and fits(known, words.get(number, ""))
         if known is None or not fitting or known.name in found:
             continue
         repeats, rtx = f"apt={number}", f"rtx/{known.clock}"
-        again = (n for n in numbers if maps.get(n) == rtx and repeats in parameters.get(n, "").split(";"))
+        again = (n for n in numbers if encodings.get(n) == rtx and repeats in words.get(n, "").split(";"))
         found[known.name] = Codec(known.name, known.clock, number, next(again, None))
     codecs = tuple(found[name] for name in carried if name in found)
-    return codecs, tuple(f"{codec.pt} {parameters[codec.pt]}" for codec in codecs if codec.pt in parameters)
+    return codecs, tuple(f"{codec.pt} {words[codec.pt]}" for codec in codecs if codec.pt in words)
 
 
-def _extmap(section: Section) -> tuple[tuple[int, str], ...]:
+def _by_type(values: tuple[str, ...]) -> dict[int, str]:
+    """What is said of each payload type."""
+    parts = (value.partition(" ") for value in values)
+    return {_number(pt, 0, 127): text for pt, _, text in parts}
+
+
+def _extmap(values: tuple[str, ...]) -> tuple[tuple[int, str], ...]:
     found: dict[str, int] = {}
-    for value in section.values("extmap"):
+    for value in values:
         number, _, rest = value.partition(" ")
         uri = rest.split(" ")[0]
         if uri in URIS and uri not in found:
@@ -249,8 +287,8 @@ def _extmap(section: Section) -> tuple[tuple[int, str], ...]:
     return tuple((number, uri) for uri, number in found.items())
 
 
-def _msid(section: Section) -> tuple[str, str] | None:
-    value = section.value("msid")
+def _msid(found: Attributes) -> tuple[str, str] | None:
+    value = found.value("msid")
     if value is None:
         return None
     stream, _, track = value.partition(" ")
@@ -260,14 +298,14 @@ def _msid(section: Section) -> tuple[str, str] | None:
     return stream if stream != "-" else "", track
 
 
-def _rids(section: Section) -> tuple[Rid, ...]:
+def _rids(found: Attributes) -> tuple[Rid, ...]:
     """Layers named by `a=simulcast:send`, without alternatives and pause marks (RFC 8853 §5.1)."""
-    simulcast = (section.value("simulcast") or "").split(" ")
+    simulcast = (found.value("simulcast") or "").split(" ")
     if "send" not in simulcast[:-1]:
         return ()
     listed = simulcast[simulcast.index("send") + 1].split(";")
     rids = tuple(Rid(item.split(",")[0].lstrip("~")) for item in listed)
-    declared = {value.split(" ")[0] for value in section.values("rid") if " send" in value}
+    declared = {value.split(" ")[0] for value in found.values("rid") if " send" in value}
     for rid in rids:
         if not 0 < len(rid) <= 16 or not all(c in NAME for c in rid) or rid not in declared:
             raise PeerFault("sdp_rid")
@@ -276,10 +314,10 @@ def _rids(section: Section) -> tuple[Rid, ...]:
     return rids if len(rids) > 1 else ()
 
 
-def _ssrcs(section: Section) -> tuple[int, ...]:
-    for group in section.values("ssrc-group"):
+def _ssrcs(found: Attributes) -> tuple[int, ...]:
+    for group in found.values("ssrc-group"):
         words = group.split(" ")
         if words[0] == "FID" and len(words) == 3:
             return _number(words[1], 1, 0xFFFFFFFF), _number(words[2], 1, 0xFFFFFFFF)
-    first = section.value("ssrc")
+    first = found.value("ssrc")
     return (_number(first.split(" ")[0], 1, 0xFFFFFFFF),) if first else ()

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from focus.commands import Candidate, Credentials
+from focus.description import NOTHING as UNKNOWN
 from focus.description import Line
 from focus.limits import Limits
 from focus.vocabulary import ConferenceId, Kind, Owner, PeerId, Reason, Rid, RouteId, Stream, TrackId, Want
@@ -108,6 +109,8 @@ class Peer:
     "All m-lines of the session in order, as the peer described them last."
     streams: tuple[Stream, ...]
     "What it said of its own streams."
+    known: Mapping[str, Line] = field(default_factory=lambda: UNKNOWN, compare=False, repr=False)
+    "The lines of its newest description by the texts that said them."
     candidates: tuple[Candidate, ...] | None = None
     "Where it can reach us, None while the engine gathers."
     restarts: int = 0

@@ -13,7 +13,7 @@ from typing import TypeVar, assert_never
 
 from focus import commands
 from focus.commands import Credentials
-from focus.description import Line, Remote, read
+from focus.description import NOTHING, Line, Remote, read
 from focus.faults import PeerFault
 from focus.sdp import parse
 from focus.snapshot import Conference, Peer, Published, Slot
@@ -156,12 +156,13 @@ def _join(conference: Conference, event: Join, now: float, names: Names) -> Conf
         joined=now,
         lines=remote.lines,
         streams=event.streams,
+        known=remote.known,
     )
     return _publish(replace(conference, peers=put(conference.peers, peer.id, peer)), peer, names)
 
 
-def _read(conference: Conference, sdp: str) -> Remote:
-    return read(parse(sdp), conference.limits.m_lines, conference.codecs)
+def _read(conference: Conference, sdp: str, known: Mapping[str, Line] = NOTHING) -> Remote:
+    return read(parse(sdp, known), conference.limits.m_lines, conference.codecs, known)
 
 
 def _dialling(remote: Remote) -> None:
@@ -182,19 +183,21 @@ def _in_order(peer: Peer, remote: Remote) -> None:
 
 def _offered(conference: Conference, peer: Peer, event: Offered, names: Names) -> Conference:
     """A live peer offers anew. If our own offer was under way, ours gives way: we are the polite side."""
-    remote = _read(conference, event.sdp)
+    remote = _read(conference, event.sdp, peer.known)
     _dialling(remote)
     _in_order(peer, remote)
     if set(remote.fingerprints) != set(peer.fingerprints):
         raise PeerFault("sdp_fingerprint_changed")
+    lines = {line.mid: line for line in remote.lines}
     moved = replace(
         peer,
         mixed=remote.mixed,
         lines=remote.lines,
+        known=remote.known,
         streams=event.streams or peer.streams,
         owed=True,
         outstanding=None,
-        slots=tuple(_seen(slot, remote.lines) for slot in peer.slots),
+        slots=tuple(_seen(slot, lines.get(slot.mid)) for slot in peer.slots),
     )
     if remote.credentials != peer.remote:
         moved = replace(
@@ -207,13 +210,15 @@ def _offered(conference: Conference, peer: Peer, event: Offered, names: Names) -
     return _publish(replace(conference, peers=put(conference.peers, peer.id, moved)), moved, names)
 
 
-def _seen(slot: Slot, lines: tuple[Line, ...]) -> Slot:
-    """Our m-line as the peer's newest description has it."""
-    line = next((line for line in lines if line.mid == slot.mid), None)
+def _seen(slot: Slot, line: Line | None) -> Slot:
+    """Our m-line as the peer's newest description has it: the same value where that says nothing new."""
     if line is None:
         # Never negotiated, or stopped and recycled for another.
         return replace(slot, agreed=None, accepted=False)
-    return replace(slot, line=line if line.codecs else slot.line, accepted=line.receives)
+    words = line if line.codecs else slot.line
+    if words is slot.line and line.receives == slot.accepted:
+        return slot
+    return replace(slot, line=words, accepted=line.receives)
 
 
 def _answered(conference: Conference, peer: Peer, event: Answered) -> Conference:
@@ -221,16 +226,20 @@ def _answered(conference: Conference, peer: Peer, event: Answered) -> Conference
     offer = peer.outstanding
     if offer is None:
         return conference
-    remote = _read(conference, event.sdp)
+    remote = _read(conference, event.sdp, peer.known)
     if tuple(line.mid for line in remote.lines) != offer.order:
         raise PeerFault("sdp_answer_order")
+    lines = {line.mid: line for line in remote.lines}
     slots = []
     for slot in peer.slots:
         if slot.mid in offer.uses:
-            slot = replace(_seen(slot, remote.lines), agreed=offer.uses[slot.mid])
+            slot = _seen(slot, lines.get(slot.mid))
+            if slot.agreed is not offer.uses[slot.mid]:
+                slot = replace(slot, agreed=offer.uses[slot.mid])
         slots.append(slot)
     moved = replace(
         peer,
+        known=remote.known,
         lines=_answer_lines(peer, remote),
         streams=event.streams or peer.streams,
         outstanding=None,

@@ -51,7 +51,7 @@ def test_bare_line_feeds_are_read_too() -> None:
 
 
 def test_attributes_are_found_by_whole_name() -> None:
-    section = sdp.Section(("m=audio 9 X 1", "a=rid:f send", "a=rid:h send", "a=ridge:x", "a=rtcp-mux"))
+    section = sdp.Section("m=audio 9 X 1\na=rid:f send\na=rid:h send\na=ridge:x\na=rtcp-mux")
     assert section.values("rid") == ["f send", "h send"]
     assert (section.value("rid"), section.value("ri")) == ("f send", None)
     assert section.flag("rtcp-mux") and not section.flag("rtcp")
