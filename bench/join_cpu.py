@@ -50,15 +50,19 @@ async def size(people: int, joins: int, cpus: frozenset[int], profiled: bool) ->
         before, start = await focus.used(), time.monotonic()
         await asyncio.sleep(IDLE)
         after = await focus.used()
-        rest = (after.cpu - before.cpu) / (time.monotonic() - start)
+        took = time.monotonic() - start
+        rest, idle = (after.cpu - before.cpu) / took, (after.python - before.python) / took
         costs: list[float] = []
+        ours: list[float] = []
         for _ in range(joins):
             before, start = await focus.used(), time.monotonic()
             newcomer = room.dial()
             await until(settled, WITHIN, "everybody has everybody", every=0.02)
             await asyncio.sleep(CALM)
             after = await focus.used()
-            costs.append(after.cpu - before.cpu - rest * (time.monotonic() - start))
+            took = time.monotonic() - start
+            costs.append(after.cpu - before.cpu - rest * took)
+            ours.append(after.python - before.python - idle * took)
             assert after.figures.peers == people, "all are there"
             await room.leave(newcomer)
             await asyncio.sleep(CALM)
@@ -68,6 +72,7 @@ async def size(people: int, joins: int, cpus: frozenset[int], profiled: bool) ->
         await focus.close()
     return {
         "people": people, "joins": joins, "cpu_ms": round(1000 * statistics.median(costs), 2),
+        "python_ms": round(1000 * statistics.median(ours), 2),
         "cpu_ms_least": round(1000 * min(costs), 2), "cpu_ms_most": round(1000 * max(costs), 2),
         "rest_cores": round(rest, 4), "faults": after.faults,
     }  # fmt: skip

@@ -40,6 +40,8 @@ class Used:
 
     cpu: float
     "Seconds of CPU time of all threads, user and kernel."
+    python: float
+    "Of those, the seconds of the control plane's thread."
     figures: Figures
     faults: dict[str, int]
 
@@ -149,7 +151,7 @@ async def obey(pipe: Connection) -> None:
                     link.came.put_nowait(came)
                 else:
                     faults = dict(agent.faults + switchboard.faults)
-                    pipe.send(Used(time.process_time(), switchboard.figures(), faults))
+                    pipe.send(Used(time.process_time(), time.thread_time(), switchboard.figures(), faults))
         except (EOFError, ConnectionError):
             asyncio.get_running_loop().remove_reader(pipe.fileno())
             over.set()
