@@ -7,13 +7,14 @@ and nothing that the peer did not offer is in an answer.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain
+from operator import is_
 
 from focus.codecs import FORMATS, Format
 from focus.commands import Candidate, Codec
 from focus.description import FEEDBACK, URIS, Line
-from focus.snapshot import Peer, Slot, Use
+from focus.snapshot import Peer, Slot, Use, Written
 from focus.vocabulary import Kind
 
 CNAME = "weir"
@@ -40,39 +41,52 @@ def answer(peer: Peer, ours: tuple[str, str], version: int, wide: bool) -> str:
     for line in peer.lines:
         slot = slots.get(line.mid)
         if slot is None or line.refused:
-            sections.append(_receiving(peer, line, ours, "passive"))
+            lines = _receiving(peer, line, ours, "passive")
         else:
             agreed = (line.codecs, line.fmtp, _forwarded(line, wide))
             told = _told(line.feedback, wide)
-            sections.append(_sending(peer, slot, agreed, standing(slot), ours, "passive", told, line.reduced))
+            lines = _sending(peer, slot, agreed, standing(slot), ours, "passive", told, line.reduced)
+        sections.append("\r\n".join(lines))
     alive = [line.mid for line in peer.lines if not line.refused]
     return _session(peer, alive, sections, version)
 
 
-def offer(peer: Peer, ours: tuple[str, str], version: int, codecs: tuple[str, ...], wide: bool) -> str:
+def offer(
+    peer: Peer, ours: tuple[str, str], version: int, codecs: tuple[str, ...], wide: bool
+) -> tuple[str, Mapping[str, Written]]:
     """Offer the session as our slots want it. `codecs`: what we carry, most wanted first; `wide`: see `answer`.
 
-    A line that the peer has stopped stays stopped (RFC 8829 §5.2.2).
+    A line that the peer has stopped stays stopped (RFC 8829 §5.2.2). Also the sections that the next offer may have
+    again as they are, by mid: most of a session is as it was.
     """
     slots = {slot.mid: slot for slot in peer.slots}
     known = {line.mid for line in peer.lines}
-    sections = []
+    first = _first(peer)
+    sections: list[str] = []
+    kept: dict[str, Written] = {}
     for line in peer.lines:
         slot = slots.get(line.mid)
-        if slot is None or line.refused:
-            sections.append(_receiving(peer, line, ours, "actpass"))
-        else:
-            agreed = (line.codecs, line.fmtp, _forwarded(line, wide))
-            told = _told(FEEDBACK[slot.kind], wide)
-            sections.append(_sending(peer, slot, agreed, slot.use, ours, "actpass", told, True))
+        # The first section has the addresses.
+        made_of = (line, slot, peer.local, peer.candidates if line.mid == first else None)
+        before = peer.written.get(line.mid)
+        if before is None or not all(map(is_, before.made_of, made_of)):
+            if slot is None or line.refused:
+                lines = _receiving(peer, line, ours, "actpass")
+            else:
+                agreed = (line.codecs, line.fmtp, _forwarded(line, wide))
+                lines = _sending(peer, slot, agreed, slot.use, ours, "actpass", _told(FEEDBACK[slot.kind], wide), True)
+            before = Written(made_of, "\r\n".join(lines))
+        kept[line.mid] = before
+        sections.append(before.text)
     alive = [line.mid for line in peer.lines if not line.refused]
-    for slot in peer.slots:
-        if slot.mid not in known:
-            proposed = numbers(peer, slot.kind, codecs, wide)
-            told = _told(FEEDBACK[slot.kind], wide)
-            sections.append(_sending(peer, slot, proposed, slot.use, ours, "actpass", told, True))
-            alive.append(slot.mid)
-    return _session(peer, alive, sections, version)
+    fresh = [slot for slot in peer.slots if slot.mid not in known]
+    proposed = {kind: numbers(peer, kind, codecs, wide) for kind in {slot.kind for slot in fresh}}
+    for slot in fresh:
+        told = _told(FEEDBACK[slot.kind], wide)
+        lines = _sending(peer, slot, proposed[slot.kind], slot.use, ours, "actpass", told, True)
+        sections.append("\r\n".join(lines))
+        alive.append(slot.mid)
+    return _session(peer, alive, sections, version), kept
 
 
 def order(peer: Peer) -> tuple[str, ...]:
@@ -147,7 +161,7 @@ def standing(slot: Slot) -> Use | None:
     return slot.agreed if slot.agreed == slot.use and slot.accepted else None
 
 
-def _session(peer: Peer, alive: Iterable[str], sections: list[list[str]], version: int) -> str:
+def _session(peer: Peer, alive: Iterable[str], sections: list[str], version: int) -> str:
     head = [
         "v=0",
         f"o=- {peer.session} {version} IN IP4 127.0.0.1",
@@ -157,12 +171,17 @@ def _session(peer: Peer, alive: Iterable[str], sections: list[list[str]], versio
         *(["a=extmap-allow-mixed"] if peer.mixed else []),
         "a=msid-semantic: WMS *",
     ]
-    return "\r\n".join([*head, *(line for section in sections for line in section)]) + "\r\n"
+    return "\r\n".join([*head, *sections]) + "\r\n"
+
+
+def _first(peer: Peer) -> str | None:
+    """The section that speaks for the transport of all."""
+    return next((line.mid for line in peer.lines if not line.refused), None)
 
 
 def _transport(peer: Peer, mid: str, ours: tuple[str, str], setup: str) -> list[str]:
     lines = ["c=IN IP4 0.0.0.0"]
-    if mid == next((line.mid for line in peer.lines if not line.refused), mid):
+    if mid == (_first(peer) or mid):
         # Once is enough: all sections share one transport, and its first one carries the addresses.
         lines.extend(_candidate(place, candidate) for place, candidate in enumerate(peer.candidates or ()))
         lines.append("a=end-of-candidates")

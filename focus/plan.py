@@ -14,8 +14,8 @@ from types import MappingProxyType
 
 from focus.commands import Close, Command, Expect, Extensions, Forget, Open, Restart, Role, Route, SetLayer, Unroute
 from focus.snapshot import Conference, Peer, Said, Slot
-from focus.subscribe import decodes, layer, wanted
-from focus.view import full_size, view
+from focus.subscribe import chosen, decodes, wanted
+from focus.view import view
 from focus.vocabulary import (
     Answer,
     Ended,
@@ -66,14 +66,19 @@ def plan(conference: Conference) -> Plan:
 
 def replan(conference: Conference, last: Conference, planned: Plan) -> Plan:
     """As `plan`. `planned` is the plan of `last`: legs that cannot have changed are taken over."""
-    legs = dict(planned.legs) if conference.like(last) else {}
+    alike = conference.like(last)
+    legs = dict(planned.legs) if alike else {}
     for name, peer in conference.peers.items():
-        if name not in legs or peer is not last.peers[name]:
-            legs[name] = _leg(conference, peer)
+        was = last.peers.get(name)
+        if name not in legs or peer is not was:
+            before = planned.legs.get(name) if was is not None else None
+            legs[name] = _leg(conference, peer, was, before, alike)
     return Plan(MappingProxyType(legs), conference.ended)
 
 
-def _leg(conference: Conference, peer: Peer) -> Leg:
+def _leg(conference: Conference, peer: Peer, was: Peer | None, before: Leg | None, alike: bool) -> Leg:
+    """A peer's part. `before`: that of `was`, the same peer earlier; what has not changed since is taken over."""
+    roster = conference.roster
     channel = peer.channel
     opening = Open(
         peer.id,
@@ -89,25 +94,31 @@ def _leg(conference: Conference, peer: Peer) -> Leg:
             track.id, peer.id, track.mid, track.kind, track.line.codecs, track.line.extensions, track.line.rids,
             track.line.ssrcs if not track.line.rids else (),
         )
-        for track in conference.of(peer.id)
+        for track in roster.own[peer.id]
     }
     routes: dict[RouteId, Route] = {}
     layers: dict[RouteId, Rid | None] = {}
     wants = {track.id: want for track, want in wanted(peer, conference)}
+    known = before.routes if before is not None else {}
+    slots = {slot.mid: slot for slot in was.slots} if was is not None else {}
     for slot in peer.slots:
         track = conference.tracks.get(slot.use.track) if slot.use is not None else None
-        made = _route(peer, slot, conference.wide)
-        if track is None or made is None:
+        if track is None or slot.use is None:
             continue
-        taken = slot.use == slot.agreed and slot.accepted and decodes(slot, track)
+        made = known.get(slot.use.route) if slots.get(slot.mid) is slot else None
+        made = made or _route(peer, slot, conference.wide)
+        if made is None:
+            continue
+        taken = slot.use == slot.agreed and slot.accepted and decodes(slot, roster.sent[track.id])
         want = wants.get(track.id) if taken else None
         routes[made.route] = made
-        layers[made.route] = layer(track, want, full_size(conference, track)) if want is not None else None
+        layers[made.route] = chosen(roster.ranked[track.id], track.layers, want) if want is not None else None
     restart = Restart(peer.id, peer.local, peer.remote) if peer.restarts else None
+    streams = before.streams if alike and before is not None else view(conference, peer)
     return Leg(
-        opening, restart, MappingProxyType(expects), MappingProxyType(routes), MappingProxyType(layers),
-        view(conference, peer), peer.opened_at is not None, peer.answer, peer.offer, peer.pings,
-    )
+        opening, restart, MappingProxyType(expects), MappingProxyType(routes), MappingProxyType(layers), streams,
+        peer.opened_at is not None, peer.answer, peer.offer, peer.pings,
+    )  # fmt: skip
 
 
 def _route(peer: Peer, slot: Slot, wide: bool) -> Route | None:

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import replace
+from operator import is_
 from types import MappingProxyType
 
 from focus import compose
 from focus.snapshot import Conference, Outstanding, Peer, Published, Said, Slot, Use
 from focus.step import end, put
 from focus.subscribe import wanted
+from focus.view import look
 from focus.vocabulary import Kind, Names, Reason, RouteId
 
 
@@ -29,6 +31,7 @@ def settle(
         if reason is not None:
             conference = end(conference, name, reason)
     alike = conference.like(last)
+    conference = replace(conference, roster=last.roster if alike else look(conference))
     for name in list(conference.peers):
         peer = _pinged(conference, conference.peers[name], now)
         if peer.owed and peer.candidates is not None:
@@ -98,6 +101,9 @@ def _assign(conference: Conference, peer: Peer, names: Names) -> tuple[Conferenc
         slot if slot.use is None or slot.use.track in tracks else replace(slot, use=None) for slot in peer.slots
     ]
     placed = {slot.use.track for slot in slots if slot.use is not None}
+    if len(placed) == len(tracks):
+        same = all(map(is_, slots, peer.slots))
+        return conference, peer if same else replace(peer, slots=tuple(slots))
     taken = {*(line.mid for line in peer.lines), *(slot.mid for slot in slots)}
     stopped = {line.mid for line in peer.lines if line.refused}
     routes = conference.routes
@@ -139,9 +145,11 @@ def _use(track: Published, route: RouteId, names: Names) -> Use:
 def _offer(conference: Conference, peer: Peer, ours: tuple[str, str], now: float) -> Peer:
     version = peer.version + 1
     uses = MappingProxyType({slot.mid: slot.use for slot in peer.slots})
+    sdp, written = compose.offer(peer, ours, version, conference.codecs, conference.wide)
     return replace(
         peer,
         version=version,
-        offer=Said(version, compose.offer(peer, ours, version, conference.codecs, conference.wide)),
+        offer=Said(version, sdp),
+        written=written,
         outstanding=Outstanding(now + conference.limits.offer_timeout, compose.order(peer), uses),
     )

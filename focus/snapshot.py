@@ -92,6 +92,15 @@ class Said:
 
 
 @dataclass(frozen=True, slots=True)
+class Written:
+    """A section of our last offer."""
+
+    made_of: tuple[object, ...]
+    "What its text says: the same values, the same text."
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Peer:
     """One participant's leg."""
 
@@ -123,6 +132,8 @@ class Peer:
     "Offers in a row that timed out."
     answer: Said | None = None
     offer: Said | None = None
+    written: Mapping[str, Written] = field(default_factory=dict, compare=False, repr=False)
+    "Sections of `offer` by mid; see `compose.offer`."
     version: int = 0
     "The number in the o= line of the last description we wrote."
     answered_at: float = 0.0
@@ -137,6 +148,25 @@ class Peer:
     def channel(self) -> Line | None:
         """Its data channel's m-line, if it offered one."""
         return next((line for line in self.lines if line.sctp_port is not None), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Roster:
+    """What everybody publishes, looked up once for all who look: see `view.look`."""
+
+    named: Mapping[tuple[str, str], Published]
+    "Tracks by advertised stream and track id."
+    own: Mapping[PeerId, tuple[Published, ...]]
+    "What each peer publishes, in the order of its m-lines."
+    streams: Mapping[PeerId, tuple[Stream, ...]]
+    "The streams of each peer as others are told of them."
+    ranked: Mapping[TrackId, tuple[tuple[Rid, tuple[float, float]], ...]]
+    "Layers and their sizes in pixels, smallest first; none where there is nothing to choose."
+    sent: Mapping[TrackId, frozenset[str]]
+    "Codecs that a track may come in."
+
+
+EMPTY = Roster({}, {}, {}, {}, {})
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +185,8 @@ class Conference:
     "Peers that we ended since the last plan was carried out, to be told."
     routes: int = 0
     "The number of the newest route."
+    roster: Roster = field(default=EMPTY, compare=False, repr=False)
+    "Of what is published, as of the last settling."
 
     def like(self, other: Conference) -> bool:
         """Whether everybody publishes and says the same here as there: of others, nobody gets to know more."""

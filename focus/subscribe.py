@@ -6,7 +6,7 @@ Pure. It knows what is published and what a peer asked for; it does not know bud
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 
 from focus.snapshot import Conference, Peer, Published, Slot
 from focus.vocabulary import SINGLE, Kind, Rid, Want
@@ -19,7 +19,7 @@ CUSTOMARY = {"f": 1.0, "h": 2.0, "q": 4.0}
 
 def wanted(peer: Peer, conference: Conference) -> list[tuple[Published, Want]]:
     """The tracks that a peer should get, in the order of its wants. Its own devices' tracks are left out."""
-    named = {(track.stream, track.name): track for track in conference.tracks.values()}
+    named = conference.roster.named
     found = []
     for key, want in peer.wants.items():
         track = named.get(key)
@@ -29,9 +29,8 @@ def wanted(peer: Peer, conference: Conference) -> list[tuple[Published, Want]]:
     return found
 
 
-def decodes(slot: Slot, track: Published) -> bool:
+def decodes(slot: Slot, sent: frozenset[str]) -> bool:
     """Whether a peer takes, on a line of ours, any of the codecs that a track may come in."""
-    sent = {codec.name for codec in track.line.codecs}
     return slot.line is not None and any(codec.name in sent for codec in slot.line.codecs)
 
 
@@ -42,11 +41,22 @@ def layer(track: Published, want: Want, full: tuple[int, int]) -> Rid:
     flow, the nearest lower one that does, else the nearest higher; where none flows, the
     right one, so that nothing changes hands while a camera is off.
     """
+    return chosen(ranked(track, full), track.layers, want)
+
+
+def ranked(track: Published, full: tuple[int, int]) -> tuple[tuple[Rid, tuple[float, float]], ...]:
+    """The layers of a track by size, smallest first; none where there is nothing to choose. `full`: see `layer`."""
     if track.kind is Kind.AUDIO or not track.line.rids:
+        return ()
+    return tuple(sizes(track.line.rids, track.layers, full))
+
+
+def chosen(ranked: Sequence[tuple[Rid, tuple[float, float]]], layers: Container[Rid], want: Want) -> Rid:
+    """As `layer`, of ranked layers. `layers`: those that flow."""
+    if not ranked:
         return SINGLE
-    ranked = sizes(track.line.rids, track.layers, full)
     ideal = _fitting(ranked, want)
-    flowing = [index for index, (rid, _) in enumerate(ranked) if rid in track.layers]
+    flowing = [index for index, (rid, _) in enumerate(ranked) if rid in layers]
     if not flowing or ideal in flowing:
         return ranked[ideal][0]
     lower = [index for index in flowing if index < ideal]
@@ -72,7 +82,7 @@ def sizes(
     return sorted(sized, key=lambda item: item[1][0] * item[1][1])
 
 
-def _fitting(ranked: list[tuple[Rid, tuple[float, float]]], want: Want) -> int:
+def _fitting(ranked: Sequence[tuple[Rid, tuple[float, float]]], want: Want) -> int:
     """Index of the right layer for a picture shown inside a box without being cut."""
     if want.width <= 0 or want.height <= 0:
         return 0

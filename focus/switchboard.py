@@ -117,7 +117,7 @@ class Switchboard:
         used = [(slot, slot.use, c) for c in running for peer in c.peers.values() for slot in peer.slots if slot.use]
         blind = [
             slot for slot, use, c in used
-            if slot.accepted and use.track in c.tracks and not decodes(slot, c.tracks[use.track])
+            if slot.accepted and use.track in c.tracks and not decodes(slot, c.roster.sent[use.track])
         ]  # fmt: skip
         return Figures(
             len(running),

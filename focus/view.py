@@ -6,8 +6,9 @@ publisher's newest words; who owns a stream is never the publisher's to say.
 
 from __future__ import annotations
 
-from focus.snapshot import Conference, Peer, Published
-from focus.vocabulary import Description, Kind, Purpose, Stream
+from focus.snapshot import Conference, Peer, Published, Roster
+from focus.subscribe import ranked
+from focus.vocabulary import Description, Kind, PeerId, Purpose, Stream
 
 
 def described(peer: Peer, track: Published) -> tuple[Stream, Description | None] | None:
@@ -35,24 +36,43 @@ def full_size(conference: Conference, track: Published) -> tuple[int, int]:
     return (words.width, words.height) if words is not None else (0, 0)
 
 
+def look(conference: Conference) -> Roster:
+    """See `Roster`."""
+    own: dict[PeerId, list[Published]] = {name: [] for name in conference.peers}
+    for track in conference.tracks.values():
+        own[track.peer].append(track)
+    tracks = conference.tracks.values()
+    return Roster(
+        {(track.stream, track.name): track for track in tracks},
+        {name: tuple(found) for name, found in own.items()},
+        {name: _streams(conference.peers[name], found) for name, found in own.items()},
+        {track.id: ranked(track, full_size(conference, track)) for track in tracks},
+        {track.id: frozenset(codec.name for codec in track.line.codecs) for track in tracks},
+    )
+
+
+def _streams(peer: Peer, tracks: list[Published]) -> tuple[Stream, ...]:
+    """What others are told of a peer's tracks."""
+    grouped: dict[str, tuple[Stream, list[Description]]] = {}
+    for track in tracks:
+        found = described(peer, track)
+        if found is None:
+            continue
+        stream, words = found
+        width, height = (words.width, words.height) if words and track.kind is Kind.VIDEO else (0, 0)
+        grouped.setdefault(track.stream, (stream, []))[1].append(Description(track.name, track.kind, width, height))
+    return tuple(
+        Stream(name, peer.owner, stream.purpose, stream.audio_muted, stream.video_muted, tuple(told))
+        for name, (stream, told) in grouped.items()
+    )
+
+
 def view(conference: Conference, peer: Peer) -> tuple[Stream, ...]:
     """All streams of the others, in the order of their joining."""
-    streams: list[Stream] = []
-    for other in conference.peers.values():
-        if other.id == peer.id or other.owner == peer.owner:
-            continue
-        grouped: dict[str, tuple[Stream, list[Description]]] = {}
-        for track in conference.of(other.id):
-            found = described(other, track)
-            if found is None:
-                continue
-            stream, words = found
-            width, height = (words.width, words.height) if words and track.kind is Kind.VIDEO else (0, 0)
-            grouped.setdefault(track.stream, (stream, []))[1].append(
-                Description(track.name, track.kind, width, height)
-            )
-        streams.extend(
-            Stream(name, other.owner, stream.purpose, stream.audio_muted, stream.video_muted, tuple(tracks))
-            for name, (stream, tracks) in grouped.items()
-        )
-    return tuple(streams)
+    streams = conference.roster.streams
+    return tuple(
+        stream
+        for other in conference.peers.values()
+        if other.id != peer.id and other.owner != peer.owner
+        for stream in streams[other.id]
+    )
