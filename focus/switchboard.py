@@ -83,6 +83,7 @@ class Switchboard:
         self._where: dict[PeerId, ConferenceId] = {}
         self._buckets: dict[PeerId, Bucket] = {}
         self._due: dict[ConferenceId, None] = {}
+        self._ticked = False
         self._wake = asyncio.Event()
         engine.listen(self._wake.set)
 
@@ -141,21 +142,25 @@ class Switchboard:
 
     async def run(self) -> None:
         """Work until cancelled."""
-        last = self._clock()
-        while True:
-            try:
-                async with asyncio.timeout(TICK):
-                    await self._wake.wait()
-            except TimeoutError:
-                pass
-            self._wake.clear()
-            now = self._clock()
-            if now - last >= TICK:
-                last = now
-                for name, running in self._conferences.items():
-                    running.post(Ticked())
-                    self._due[name] = None
-            self.turn(now)
+        loop = asyncio.get_running_loop()
+        timer = loop.call_later(TICK, self._tick)
+        try:
+            while True:
+                await self._wake.wait()
+                self._wake.clear()
+                if self._ticked:
+                    self._ticked = False
+                    timer = loop.call_later(TICK, self._tick)
+                    for name, running in self._conferences.items():
+                        running.post(Ticked())
+                        self._due[name] = None
+                self.turn(self._clock())
+        finally:
+            timer.cancel()
+
+    def _tick(self) -> None:
+        self._ticked = True
+        self._wake.set()
 
     def turn(self, now: float) -> None:
         """Take everything that waits and carry out what follows. `run` calls it; so do tests in virtual time."""

@@ -14,6 +14,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
+
 from focus.faults import PeerFault
 from focus.vocabulary import Reason, Want
 from signalling.link import Content
@@ -306,7 +308,7 @@ def dump_header(head: Header) -> dict[str, Any]:
 
 def dump_channel(type: str, content: Content) -> str:
     """Write one data channel message."""
-    return json.dumps({"type": type, "content": content}, separators=(",", ":"))
+    return msgspec.json.encode({"type": type, "content": content}).decode()
 
 
 def reason_text(reason: Reason) -> str:
