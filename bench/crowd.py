@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import resource
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -71,6 +71,8 @@ class Crowd:
             resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
         self.native: _native.Crowd = crowd()(opened=opened, joined=joined, rest_ms=rest_ms)
         self.events: list[Event] = []
+        self.on_event: Callable[[Event], None] = lambda event: None
+        "Called with each event; all of them are kept in `events` too."
         self._came = asyncio.Condition()
         self._tasks: set[asyncio.Task[None]] = set()
         asyncio.get_running_loop().add_reader(self.native.eventfd(), self._rung)
@@ -115,7 +117,10 @@ class Crowd:
 
     def _rung(self) -> None:
         self.native.heard()
-        self.events += self.native.drain()
+        came = self.native.drain()
+        self.events += came
+        for event in came:
+            self.on_event(event)
         task = asyncio.ensure_future(self._tell())
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)

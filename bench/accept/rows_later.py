@@ -177,7 +177,21 @@ ENGINE: tuple[Row, ...] = (
         from_json(pairs="pairs", calls="judged", least_fps="least_fps", late_s="late_seconds", load="load"),
         minutes=15,
     ),
-    Row(4, "join-storm", "200 joins in 5 s while 100 watch: their p99 gap stays under 100 ms"),
+    Row(
+        4,
+        "join-storm",
+        "200 joins in 5 s while 100 watch: their p99 gap stays under 100 ms",
+        "make bench NAME=storm",
+        from_json(
+            gap_ms_p99="gap_ms_p99",
+            most="gap_ms_most",
+            joined="joined",
+            join_ms_p50="join_ms.p50",
+            join_ms_p99="join_ms.p99",
+            load="load",
+        ),
+        minutes=5,
+    ),
 )
 
 RATES: tuple[Row, ...] = (

@@ -32,6 +32,7 @@ USER, DEVICE = "@focus:here.test", "FOCUSDEV"
 REPLY_WITHIN = 30.0
 "Seconds."
 PROFILE_LINES = 45
+LIMITS = Limits()
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,10 +77,10 @@ class Pipe:
 class Focus:
     """The near side. Made inside a running event loop; `close` ends the process."""
 
-    def __init__(self, cpus: frozenset[int], profiled: bool) -> None:
+    def __init__(self, cpus: frozenset[int], profiled: bool, limits: Limits = LIMITS) -> None:
         context = multiprocessing.get_context("spawn")
         self._pipe, far = context.Pipe()
-        self._process = context.Process(target=serve, args=(far, cpus, profiled), daemon=True)
+        self._process = context.Process(target=serve, args=(far, cpus, profiled, limits), daemon=True)
         self._process.start()
         far.close()
         self.on_message: Callable[[str, str, str, dict[str, Any]], None] = lambda user, device, type, content: None
@@ -118,26 +119,26 @@ class Focus:
             asyncio.get_running_loop().remove_reader(self._pipe.fileno())
 
 
-def serve(pipe: Connection, cpus: frozenset[int], profiled: bool) -> None:
+def serve(pipe: Connection, cpus: frozenset[int], profiled: bool, limits: Limits) -> None:
     """The far side: run the focus until the pipe ends."""
     import uvloop
 
     os.sched_setaffinity(0, cpus)
     if not profiled:
-        uvloop.run(obey(pipe))
+        uvloop.run(obey(pipe, limits))
         return
     profile = cProfile.Profile()
     profile.enable()
-    uvloop.run(obey(pipe))
+    uvloop.run(obey(pipe, limits))
     profile.disable()
     pstats.Stats(profile).sort_stats("tottime").print_stats(PROFILE_LINES)
 
 
-async def obey(pipe: Connection) -> None:
+async def obey(pipe: Connection, limits: Limits) -> None:
     """Run a focus on what the pipe brings."""
     engine = NativeEngine(Settings(addresses=("127.0.0.1",)))
     names = RandomNames()
-    switchboard = Switchboard(engine, None, Limits(), carried(engine.codecs, PREFERRED), names, time.monotonic)
+    switchboard = Switchboard(engine, None, limits, carried(engine.codecs, PREFERRED), names, time.monotonic)
     link = Pipe(pipe)
     agent = Agent(link, switchboard, names, time.monotonic, time.time, SignallingLimits())
     switchboard.face = agent

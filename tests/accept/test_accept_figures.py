@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from bench import audio, restart, rooms, signalling, workers
+from bench import audio, restart, rooms, signalling, storm, workers
 from bench.accept.row import Row
 from bench.accept.rows import ROWS
 from bench.forwarding import cases, cost
@@ -35,6 +35,9 @@ NATIVE = cases.told(
     "bursts", cases.Effort(100, 1.0, 1, frozenset()), cases.BURSTS, ROW | MORE, {"plain sinks": ROW, "GRO sinks": ROW}
 )
 
+BOOKS = {"received": 1000, "gap_us_p99": 41_000, "gap_us_most": 41_600, **dict.fromkeys(storm.FAULTS, 0)}
+STORM = storm.Storm(100, BOOKS, BOOKS, 6.3, 6.2, [1.1, 2.2], {}, {})
+
 SAMPLES: dict[str, dict[str, Any]] = {
     "quality": {"direct": CALL, "plain": CALL, "olm": CALL, "ratio": 1.0},
     "browsers": {"pairs": 56, "judged": "6 of 6", "late_seconds": 0.9, "load": 1.5},
@@ -52,6 +55,7 @@ SAMPLES: dict[str, dict[str, Any]] = {
     **{f"packet-{case}": NATIVE for case in cases.CASES},
     "audio": audio.judged(dict.fromkeys(("at once", "5 ms", "5 ms, own sizes"), ROW)) | {"load": 1.0},
     "rooms": rooms.judged({"a": ROW, "b": ROW}, "a", "b") | {"video_kbps": 500, "load": 1.0},
+    "join-storm": storm.judged(STORM) | {"load": 1.0},
     "workers": workers.judged([TAKEN], [TAKEN]),
 }
 

@@ -47,7 +47,7 @@ pub struct Counts {
     pub asked: u64,
     /// From the publisher's sending to the kernel's receiving, of those opened, in microseconds.
     pub latency: Histogram,
-    /// From one packet to the next, in microseconds.
+    /// From the first packet of one frame to the first of the next, in microseconds.
     pub gap: Histogram,
 }
 
@@ -84,7 +84,7 @@ pub struct Book {
     first: Option<i64>,
     highest: Option<i64>,
     timestamp: u32,
-    /// Arrival of the newest packet, in nanoseconds.
+    /// Arrival of the newest frame, in nanoseconds.
     stamp: Option<u64>,
     /// Publisher, number there and number here of the last one opened.
     opened: Option<(u32, u32, i64)>,
@@ -133,6 +133,10 @@ impl Book {
             return None;
         }
         if self.highest.is_none_or(|highest| index > highest) {
+            let another = self.highest.is_none() || header.timestamp != self.timestamp;
+            if another && let Some(before) = self.stamp.replace(stamp) {
+                self.counts.gap.note(stamp.saturating_sub(before) / 1000);
+            }
             if self.highest.is_some() && (header.timestamp.wrapping_sub(self.timestamp) as i32) < 0 {
                 self.counts.backwards += 1;
             }
@@ -140,10 +144,6 @@ impl Book {
         } else {
             self.counts.late += 1;
         }
-        if let Some(before) = self.stamp {
-            self.counts.gap.note(stamp.saturating_sub(before) / 1000);
-        }
-        self.stamp = Some(stamp);
         Some(index)
     }
 
@@ -226,6 +226,18 @@ mod tests {
         let found = seen(&(65_000..67_000).collect::<Vec<_>>());
         assert_eq!((found.received, found.lost, found.late, found.backwards), (2000, 0, 0, 0));
         assert_eq!(found.gap.greatest(), 1);
+    }
+
+    #[test]
+    fn a_gap_is_from_frame_to_frame_whatever_comes_within_one() {
+        let mut book = book();
+        for (number, frame, millis) in [(1, 0, 0), (2, 0, 5), (3, 1, 30), (4, 1, 90), (5, 2, 150)] {
+            let mut header = header(number);
+            header.timestamp = frame * 3000;
+            book.take(&header, millis * 1_000_000, 0.0);
+        }
+        assert_eq!(book.counts().gap.greatest(), 120_000);
+        assert!((30_000..32_000).contains(&book.counts().gap.quantile(0.5)));
     }
 
     #[test]
