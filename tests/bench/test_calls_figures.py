@@ -56,6 +56,11 @@ def test_rooms_pass_when_nothing_is_lost(lost: int, later: int, passes: bool) ->
     assert (found["pass"], found["us_per_packet"]) == (passes, 4.0)
 
 
+@pytest.mark.parametrize(("us", "lost", "fits"), [(790.0, 0, True), (810.0, 0, False), (100.0, 1, False)])
+def test_a_picture_fits_when_all_of_it_arrives_and_the_engine_has_room(us: float, lost: int, fits: bool) -> None:
+    assert rooms.fits(row(us, lost)) is fits
+
+
 def test_everybody_gets_a_voice_and_a_picture_of_everybody_else_in_the_room() -> None:
     sources = rooms.everybody(rooms.PICTURES[0], 20, 10)
     got = Counter((sink, one.kind) for one in sources for sink in one.sinks)
