@@ -52,13 +52,20 @@ impl Watch {
 
     /// Wait until one is readable or this long; None is for ever.
     pub fn wait(&mut self, timeout: Option<Duration>) {
+        self.wait_for(self.0.len(), timeout);
+    }
+
+    /// As `wait`, for the first so many only. The others then count as not readable: read them to know.
+    pub fn wait_for(&mut self, first: usize, timeout: Option<Duration>) {
+        let first = first.min(self.0.len());
+        self.0.iter_mut().skip(first).for_each(|one| one.revents = 0);
         let limit = timeout.map(|time| libc::timespec {
             tv_sec: time.as_secs().try_into().unwrap_or(libc::time_t::MAX),
             tv_nsec: time.subsec_nanos().into(),
         });
         let limit = limit.as_ref().map_or(ptr::null(), ptr::from_ref);
-        // SAFETY: the list and its length belong together; a null limit and a null mask are allowed.
-        let count = unsafe { libc::ppoll(self.0.as_mut_ptr(), self.0.len() as libc::nfds_t, limit, ptr::null()) };
+        // SAFETY: the list is at least as long as is said; a null limit and a null mask are allowed.
+        let count = unsafe { libc::ppoll(self.0.as_mut_ptr(), first as libc::nfds_t, limit, ptr::null()) };
         if count < 0 {
             // Interrupted, or out of memory: nothing is known to be readable, and the caller's loop goes on.
             self.0.iter_mut().for_each(|one| one.revents = 0);
@@ -98,5 +105,16 @@ mod tests {
         bell.hear();
         watch.wait(Some(Duration::ZERO));
         assert!(!watch.readable(0));
+    }
+
+    #[test]
+    fn who_is_not_waited_for_wakes_nobody() {
+        let bells = [Bell::new().expect("a bell"), Bell::new().expect("a bell")];
+        let mut watch = Watch::new(bells.iter().map(Bell::fd));
+        bells.iter().for_each(Bell::ring);
+        for (first, heard) in [(2, [true, true]), (1, [true, false]), (usize::MAX, [true, true])] {
+            watch.wait_for(first, Some(Duration::ZERO));
+            assert_eq!([watch.readable(0), watch.readable(1)], heard);
+        }
     }
 }

@@ -18,9 +18,11 @@ mod exchange;
 mod figures;
 mod mail;
 mod outlet;
+mod patience;
 mod router;
 mod socket;
 mod sockets;
+mod steering;
 mod worker;
 
 use std::io;
@@ -121,13 +123,13 @@ impl Pump {
         let workers = settings.workers.clamp(1, MOST_WORKERS);
         let sockets = sockets::bind(&settings)?;
         let candidates = sockets::candidates(&sockets, &settings.announce);
-        let twins = sockets::twins(&sockets, workers - 1, settings.joined)?;
+        let dealt = sockets::dealt(sockets, workers, settings.joined)?;
         let mail = Arc::new(Mail::new(workers)?);
         let exchange = (workers > 1).then(|| Arc::new(Exchange::new(workers)));
         let make = Arc::new(make);
         // From here on, whatever fails ends the threads that run already.
         let pump = Self { mail: Arc::clone(&mail), threads: Mutex::default() };
-        for (me, sockets) in std::iter::once(sockets).chain(twins).enumerate() {
+        for (me, sockets) in dealt.into_iter().enumerate() {
             let place = Place { me, mail: Arc::clone(&mail), exchange: exchange.clone() };
             let (settings, candidates, make) = (settings.clone(), candidates.clone(), Arc::clone(&make));
             let thread = thread::Builder::new().name(format!("weir-media-{me}")).spawn(move || {

@@ -13,6 +13,7 @@ use std::net::{IpAddr, SocketAddr};
 use super::Settings;
 use super::addresses::{of_this_machine, towards};
 use super::socket::{Socket, bind_all};
+use super::steering::steer;
 
 /// Senders remembered. Each had a valid check or packet; when there are more, all are forgotten and learnt anew.
 const MOST_KNOWN: usize = 1 << 16;
@@ -30,10 +31,28 @@ pub fn bind(settings: &Settings) -> io::Result<Vec<Socket>> {
     bind_all(addresses, settings.ports, settings.joined, any)
 }
 
-/// The same addresses and port again, for so many more workers. The kernel then deals senders out to them, each always
-/// to the same.
-pub fn twins(sockets: &[Socket], count: usize, joined: bool) -> io::Result<Vec<Vec<Socket>>> {
-    (0..count).map(|_| sockets.iter().map(|socket| socket.twin(joined)).collect()).collect()
+/// What one worker has of each address.
+pub struct Sockets {
+    pub sockets: Vec<Socket>,
+    /// For transport-wide feedback only; none where the kernel does not tell it apart.
+    pub patient: Vec<Socket>,
+}
+
+/// Sockets of the same addresses and port for so many workers. Each sender comes to one of them always.
+pub fn dealt(sockets: Vec<Socket>, workers: usize, joined: bool) -> io::Result<Vec<Sockets>> {
+    let twins = |count: usize| (0..count).map(|_| sockets.iter().map(|socket| socket.twin(joined)).collect());
+    let others = twins(workers - 1).collect::<io::Result<Vec<Vec<Socket>>>>()?;
+    // In this order: those for feedback come last.
+    let patient = twins(workers).collect::<io::Result<Vec<Vec<Socket>>>>();
+    let steered = sockets.iter().try_for_each(|socket| steer(socket, workers));
+    // Without, the kernel deals by its own hash, and would have feedback only come to some.
+    let patient = patient.and_then(|patient| steered.map(|()| patient));
+    let patient = patient.unwrap_or_else(|_| (0..workers).map(|_| Vec::new()).collect());
+    Ok(std::iter::once(sockets)
+        .chain(others)
+        .zip(patient)
+        .map(|(sockets, patient)| Sockets { sockets, patient })
+        .collect())
 }
 
 /// Where clients reach these sockets: `announce` in place of the bound addresses, as far as it goes.

@@ -1,14 +1,17 @@
 //! The worker's loop: wait, read, obey, look what is due, tell, send.
 //!
 //! One turn handles all that has come, and sends all that came of it at its end: so packets of one
-//! destination gather into trains. A panic ends the engine but not the worker.
+//! destination gather into trains. What may wait does not begin one (`patience.rs`). A panic ends the
+//! engine but not the worker.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
 use super::bell::Watch;
 use super::desk::{Desk, Place};
+use super::patience::{Company, Feedback};
 use super::socket::{BATCH, Inlet, Socket};
+use super::sockets::Sockets;
 use super::{Core, MOST_COALESCED, Settings};
 use crate::parcel::Parcel;
 
@@ -19,7 +22,12 @@ const MOST_READ: usize = 4 * BATCH;
 pub struct Worker<C, M> {
     desk: Desk<C, M>,
     inlet: Inlet,
+    /// The sockets, the bell, the sockets for feedback.
     watch: Watch,
+    /// Sockets that feedback comes to, one beside each of the desk's; none where the kernel does not tell it apart.
+    patient: Vec<Socket>,
+    feedback: Feedback,
+    company: Company,
     /// What another worker handed over.
     parcel: Parcel,
     coalesce: Duration,
@@ -27,12 +35,16 @@ pub struct Worker<C, M> {
 
 impl<C: Core, M: FnMut(Instant) -> C> Worker<C, M> {
     /// With a first engine.
-    pub fn new(settings: &Settings, sockets: Vec<Socket>, place: Place, make: M) -> Self {
+    pub fn new(settings: &Settings, sockets: Sockets, place: Place, make: M) -> Self {
+        let Sockets { sockets, patient } = sockets;
         let bell = place.mail.lanes.get(place.me).map(|lane| lane.work.fd());
-        let fds = sockets.iter().map(|socket| socket.fd()).chain(bell);
+        let fds = sockets.iter().map(Socket::fd).chain(bell).chain(patient.iter().map(Socket::fd));
         Self {
             inlet: Inlet::new(settings.joined),
             watch: Watch::new(fds),
+            patient,
+            feedback: Feedback::default(),
+            company: Company::default(),
             parcel: Parcel::default(),
             coalesce: settings.coalesce.min(MOST_COALESCED),
             desk: Desk::new(settings, sockets, place, make),
@@ -56,21 +68,17 @@ impl<C: Core, M: FnMut(Instant) -> C> Worker<C, M> {
     }
 
     fn turn(&mut self) {
-        let idle = self.desk.core.deadline().map(|deadline| deadline.saturating_duration_since(Instant::now()));
-        self.watch.wait(idle);
-        self.desk.figures.wakeups += 1;
         let places = self.desk.sockets.len();
+        let deadline = [self.desk.core.deadline(), self.feedback.deadline()].into_iter().flatten().min();
+        let idle = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+        // While feedback may wait, it does not wake us.
+        let first = if self.feedback.deadline().is_some() { places + 1 } else { usize::MAX };
+        self.watch.wait_for(first, idle);
+        self.desk.figures.wakeups += 1;
         if self.watch.readable(places) {
             self.desk.lane().into_iter().for_each(|lane| lane.work.hear());
         }
-        if !self.coalesce.is_zero() && (0..places).any(|place| self.watch.readable(place)) {
-            std::thread::sleep(self.coalesce);
-        }
-        for place in 0..places {
-            if self.watch.readable(place) {
-                self.read(place);
-            }
-        }
+        self.take_in(places);
         self.unpack();
         let now = Instant::now();
         self.desk.obey(now);
@@ -81,10 +89,43 @@ impl<C: Core, M: FnMut(Instant) -> C> Worker<C, M> {
         self.desk.count();
     }
 
-    /// Read what came to one socket.
-    fn read(&mut self, place: usize) {
+    /// Read what came to any socket.
+    fn take_in(&mut self, places: usize) {
+        let came = (0..places).any(|place| self.watch.readable(place));
+        let waited = came && !self.coalesce.is_zero() && self.company.is_likely();
+        if waited {
+            std::thread::sleep(self.coalesce);
+        }
+        let mut packets = 0;
+        for place in 0..places {
+            if self.watch.readable(place) {
+                packets += self.read(place, false);
+            }
+        }
+        if waited {
+            self.company.came(packets > 1);
+        }
+        let now = Instant::now();
+        if !self.patient.is_empty() && self.feedback.is_due(now) {
+            // Where it is waited for, the wait told which; else it is looked for.
+            let resting = self.feedback.deadline().is_some();
+            let mut found = false;
+            for place in 0..self.patient.len() {
+                if resting || self.watch.readable(places + 1 + place) {
+                    found |= self.read(place, true) > 0;
+                }
+            }
+            self.feedback.looked(now, found);
+        }
+    }
+
+    /// Read what came to one socket, or to the one for feedback beside it. How many packets of media that was; of
+    /// feedback, how many messages.
+    fn read(&mut self, place: usize, feedback: bool) -> usize {
+        let mut packets = 0;
         for _ in 0..MOST_READ / BATCH {
-            let Some(socket) = self.desk.sockets.get(place) else { return };
+            let sockets = if feedback { &self.patient } else { &self.desk.sockets };
+            let Some(socket) = sockets.get(place) else { break };
             // An error here is an old ICMP message: consent decides who is gone.
             let count = self.inlet.receive(socket).unwrap_or(0);
             self.desk.figures.receives += 1;
@@ -97,15 +138,20 @@ impl<C: Core, M: FnMut(Instant) -> C> Worker<C, M> {
                     self.desk.figures.cut += 1;
                     continue;
                 }
-                self.desk.figures.received += received.bytes.len().div_ceil(received.segment).max(1) as u64;
+                let datagrams = received.bytes.len().div_ceil(received.segment).max(1);
+                self.desk.figures.received += datagrams as u64;
+                if feedback || is_media(received.bytes) {
+                    packets += datagrams;
+                }
                 self.desk.receive(now, received.from, place, (received.bytes, received.segment), false);
             }
             // Others begin with their part while we send ours.
             self.desk.tell();
             if count < BATCH {
-                return;
+                break;
             }
         }
+        packets
     }
 
     /// Take in what other workers handed over. As with datagrams, commands that were given before come first.
@@ -125,4 +171,9 @@ impl<C: Core, M: FnMut(Instant) -> C> Worker<C, M> {
             self.parcel.clear();
         }
     }
+}
+
+/// RTP, not RTCP (RFC 7983, RFC 5761 §4).
+fn is_media(datagram: &[u8]) -> bool {
+    matches!(datagram, [128..=191, kind, ..] if !(192..=223).contains(kind))
 }

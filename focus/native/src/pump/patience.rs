@@ -1,0 +1,106 @@
+//! How long a worker lets things wait: feedback, which nobody waits for, and packets, for others to go with.
+//!
+//! Pure laws over time; `worker.rs` reads and sleeps by them.
+
+use std::time::{Duration, Instant};
+
+/// How long transport-wide feedback may wait to be read. Subscribers send it each 50 to 100 ms, and the estimator takes
+/// what happens within 5 ms as one.
+pub const FEEDBACK: Duration = Duration::from_millis(5);
+/// So many times in a row it is not tried again whether waiting for other packets brings some.
+const MOST_PASSED: u32 = 64;
+
+/// When feedback is read: the first wakes the worker, and what comes soon after is read together.
+#[derive(Debug, Default)]
+pub struct Feedback {
+    /// When some was found last; None: the next is waited for.
+    found: Option<Instant>,
+}
+
+impl Feedback {
+    /// By when to be awake for it; None: when it comes.
+    pub fn deadline(&self) -> Option<Instant> {
+        self.found.map(|found| found + FEEDBACK)
+    }
+
+    /// Whether to look for some, being awake. Half the time is enough, so that regular packets bring no more turns.
+    pub fn is_due(&self, now: Instant) -> bool {
+        self.found.is_none_or(|found| now >= found + FEEDBACK / 2)
+    }
+
+    /// It was looked for.
+    pub fn looked(&mut self, now: Instant, found: bool) {
+        self.found = Some(now).filter(|_| found);
+    }
+}
+
+/// Whether to wait for other packets: not where it brings none, for it costs a sleep, and latency.
+#[derive(Debug, Default)]
+pub struct Company {
+    /// How often to pass after a wait in vain.
+    passes: u32,
+    left: u32,
+}
+
+impl Company {
+    /// Whether to wait with a packet that has come.
+    pub fn is_likely(&mut self) -> bool {
+        let waits = self.left == 0;
+        self.left = self.left.saturating_sub(1);
+        waits
+    }
+
+    /// It was waited; whether others came.
+    pub fn came(&mut self, others: bool) {
+        self.passes = if others { 0 } else { (2 * self.passes + 1).min(MOST_PASSED) };
+        self.left = self.passes;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn feedback_of_many_is_read_together_and_the_first_after_a_silence_at_once() {
+        let start = Instant::now();
+        let at = |micros| start + Duration::from_micros(micros);
+        let mut feedback = Feedback::default();
+        assert_eq!((feedback.deadline(), feedback.is_due(start)), (None, true));
+        feedback.looked(start, true);
+        assert_eq!(feedback.deadline(), Some(start + FEEDBACK));
+        assert!(!feedback.is_due(at(2499)) && feedback.is_due(at(2500)));
+        feedback.looked(at(5000), true);
+        assert_eq!(feedback.deadline(), Some(at(5000) + FEEDBACK));
+        feedback.looked(at(10_000), false);
+        assert_eq!(feedback.deadline(), None);
+    }
+
+    /// How many of so many packets were waited with, when company comes as `comes` says of each wait.
+    fn waits(company: &mut Company, packets: u32, comes: impl Fn(u32) -> bool) -> u32 {
+        let mut waits = 0;
+        for number in 0..packets {
+            if company.is_likely() {
+                company.came(comes(number));
+                waits += 1;
+            }
+        }
+        waits
+    }
+
+    #[test]
+    fn packets_far_apart_are_hardly_waited_with_and_near_ones_always() {
+        let mut company = Company::default();
+        assert_eq!(waits(&mut company, 1000, |_| true), 1000);
+        let alone = waits(&mut company, 6500, |_| false);
+        assert!((100..=110).contains(&alone), "{alone}");
+        // Within 65 packets of the first that has company, all have.
+        assert!(waits(&mut company, 1000, |_| true) >= 1000 - 64);
+    }
+
+    #[test]
+    fn company_now_and_then_is_waited_for_now_and_then() {
+        let found = waits(&mut Company::default(), 10_000, |number| number % 3 == 0);
+        assert!((2000..9000).contains(&found), "{found}");
+    }
+}
