@@ -67,7 +67,7 @@ def plan(conference: Conference) -> Plan:
 def replan(conference: Conference, last: Conference, planned: Plan) -> Plan:
     """As `plan`. `planned` is the plan of `last`: legs that cannot have changed are taken over."""
     alike = conference.like(last)
-    legs = dict(planned.legs) if alike else {}
+    legs = {name: leg for name, leg in planned.legs.items() if name in conference.peers} if alike else {}
     for name, peer in conference.peers.items():
         was = last.peers.get(name)
         if name not in legs or peer is not was:
@@ -94,7 +94,7 @@ def _leg(conference: Conference, peer: Peer, was: Peer | None, before: Leg | Non
             track.id, peer.id, track.mid, track.kind, track.line.codecs, track.line.extensions, track.line.rids,
             track.line.ssrcs if not track.line.rids else (),
         )
-        for track in roster.own[peer.id]
+        for track in roster.own.get(peer.id, ())
     }
     routes: dict[RouteId, Route] = {}
     layers: dict[RouteId, Rid | None] = {}

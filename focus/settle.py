@@ -37,7 +37,7 @@ def settle(
         if peer.owed and peer.candidates is not None:
             peer = _answer(peer, ours, now, conference.wide)
         if not peer.owed and peer.outstanding is None:
-            if not alike or peer is not last.peers[name]:
+            if not alike or peer is not last.peers.get(name):
                 conference, peer = _assign(conference, peer, names)
             changed = any(slot.use is not slot.agreed and slot.use != slot.agreed for slot in peer.slots)
             if changed and may_offer(conference, peer, now):

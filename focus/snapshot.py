@@ -157,9 +157,9 @@ class Roster:
     named: Mapping[tuple[str, str], Published]
     "Tracks by advertised stream and track id."
     own: Mapping[PeerId, tuple[Published, ...]]
-    "What each peer publishes, in the order of its m-lines."
+    "What each peer that publishes anything publishes, in the order of its m-lines."
     streams: Mapping[PeerId, tuple[Stream, ...]]
-    "The streams of each peer as others are told of them."
+    "Their streams as others are told of them, in the order of their joining."
     ranked: Mapping[TrackId, tuple[tuple[Rid, tuple[float, float]], ...]]
     "Layers and their sizes in pixels, smallest first; none where there is nothing to choose."
     sent: Mapping[TrackId, frozenset[str]]
@@ -189,14 +189,15 @@ class Conference:
     "Of what is published, as of the last settling."
 
     def like(self, other: Conference) -> bool:
-        """Whether everybody publishes and says the same here as there: of others, nobody gets to know more."""
-        return (
-            self.tracks is other.tracks
-            and self.peers.keys() == other.peers.keys()
-            and all(
-                peer is before or peer.owner == before.owner and peer.streams == before.streams
-                for peer, before in ((peer, other.peers[name]) for name, peer in self.peers.items())
-            )
+        """Whether the same is published and said of it here as there: nobody gets to know more of others.
+
+        Who publishes nothing makes no difference to anybody, coming or going.
+        """
+        if self.tracks is not other.tracks:
+            return False
+        pairs = ((self.peers[track.peer], other.peers[track.peer]) for track in self.tracks.values())
+        return all(
+            peer is before or peer.owner == before.owner and peer.streams == before.streams for peer, before in pairs
         )
 
     def of(self, peer: PeerId) -> list[Published]:

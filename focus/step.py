@@ -124,9 +124,8 @@ def _of_peer(
 def remove(conference: Conference, name: PeerId) -> Conference:
     """Take a peer and all that it published out."""
     gone = [track.id for track in conference.of(name)]
-    return replace(
-        conference, peers=without(conference.peers, name), tracks=without(conference.tracks, *gone)
-    )
+    tracks = without(conference.tracks, *gone) if gone else conference.tracks
+    return replace(conference, peers=without(conference.peers, name), tracks=tracks)
 
 
 def end(conference: Conference, name: PeerId, reason: Reason) -> Conference:
@@ -276,12 +275,15 @@ def _publish(conference: Conference, peer: Peer, names: Names) -> Conference:
         own_stream = own_stream or (known.own_stream if known else f"{peer.id}-media")
         own_name = own_name or (known.own_name if known else f"{peer.id}-{mid}")
         if known is not None:
-            tracks[known.id] = replace(known, line=line, own_stream=own_stream, own_name=own_name)
+            if (line, own_stream, own_name) != (known.line, known.own_stream, known.own_name):
+                tracks[known.id] = replace(known, line=line, own_stream=own_stream, own_name=own_name)
             continue
         stream, name = _unique(tracks, peer, own_stream, own_name, names)
         new = TrackId(f"{peer.id}/{mid}/{names.token(4)}")
         tracks[new] = Published(new, peer.id, mid, stream, name, own_stream, own_name, line)
-    return replace(conference, tracks=MappingProxyType(tracks))
+    # Where nothing is new, the same value says so.
+    same = len(tracks) == len(conference.tracks) and all(conference.tracks.get(n) is t for n, t in tracks.items())
+    return conference if same else replace(conference, tracks=MappingProxyType(tracks))
 
 
 def _unique(

@@ -38,10 +38,11 @@ def full_size(conference: Conference, track: Published) -> tuple[int, int]:
 
 def look(conference: Conference) -> Roster:
     """See `Roster`."""
-    own: dict[PeerId, list[Published]] = {name: [] for name in conference.peers}
-    for track in conference.tracks.values():
-        own[track.peer].append(track)
     tracks = conference.tracks.values()
+    every: dict[PeerId, list[Published]] = {}
+    for track in tracks:
+        every.setdefault(track.peer, []).append(track)
+    own = {name: every[name] for name in conference.peers if name in every}
     return Roster(
         {(track.stream, track.name): track for track in tracks},
         {name: tuple(found) for name, found in own.items()},
@@ -69,10 +70,8 @@ def _streams(peer: Peer, tracks: list[Published]) -> tuple[Stream, ...]:
 
 def view(conference: Conference, peer: Peer) -> tuple[Stream, ...]:
     """All streams of the others, in the order of their joining."""
-    streams = conference.roster.streams
-    return tuple(
-        stream
-        for other in conference.peers.values()
-        if other.id != peer.id and other.owner != peer.owner
-        for stream in streams[other.id]
-    )
+    found: list[Stream] = []
+    for name, streams in conference.roster.streams.items():
+        if name != peer.id and conference.peers[name].owner != peer.owner:
+            found += streams
+    return tuple(found)
