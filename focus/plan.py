@@ -15,7 +15,7 @@ from types import MappingProxyType
 from focus.commands import Close, Command, Expect, Extensions, Forget, Open, Restart, Role, Route, SetLayer, Unroute
 from focus.snapshot import Conference, Peer, Said, Slot
 from focus.subscribe import chosen, decodes, wanted
-from focus.view import view
+from focus.view import look, view
 from focus.vocabulary import (
     Answer,
     Ended,
@@ -60,7 +60,8 @@ NOTHING = Plan()
 
 
 def plan(conference: Conference) -> Plan:
-    """Read the plan off a conference."""
+    """Read the plan off a conference, from nothing."""
+    conference = replace(conference, roster=look(conference))
     return replan(conference, Conference(conference.id, conference.limits, conference.codecs, conference.wide), NOTHING)
 
 

@@ -7,16 +7,17 @@ give the same result, but for the ids and SSRCs that `names` supplies for new ro
 from __future__ import annotations
 
 import itertools
+import math
 from dataclasses import replace
 from operator import is_
 from types import MappingProxyType
 
 from focus import compose
 from focus.snapshot import Conference, Outstanding, Peer, Published, Said, Slot, Use
-from focus.step import end, put
+from focus.step import end
 from focus.subscribe import wanted
 from focus.view import look
-from focus.vocabulary import Kind, Names, Reason, RouteId
+from focus.vocabulary import Kind, Names, PeerId, Reason, RouteId
 
 
 def settle(
@@ -26,25 +27,52 @@ def settle(
 
     `last` was settled before: whom nothing has happened to since has its lines already.
     """
-    for name in list(conference.peers):
+    stirred = [
+        name for name, peer in conference.peers.items()
+        if peer is not last.peers.get(name) or now >= last.due.get(name, 0.0)
+    ]  # fmt: skip
+    for name in stirred:
         reason = overdue(conference, conference.peers[name], now)
         if reason is not None:
             conference = end(conference, name, reason)
     alike = conference.like(last)
     conference = replace(conference, roster=last.roster if alike else look(conference))
-    for name in list(conference.peers):
+    moved: dict[PeerId, Peer] = {}
+    due = {name: last.due.get(name, 0.0) for name in conference.peers}
+    for name in [name for name in stirred if name in due] if alike else list(due):
         peer = _pinged(conference, conference.peers[name], now)
         if peer.owed and peer.candidates is not None:
             peer = _answer(peer, ours, now, conference.wide)
         if not peer.owed and peer.outstanding is None:
             if not alike or peer is not last.peers.get(name):
                 conference, peer = _assign(conference, peer, names)
-            changed = any(slot.use is not slot.agreed and slot.use != slot.agreed for slot in peer.slots)
-            if changed and may_offer(conference, peer, now):
+            if _unsaid(peer) and may_offer(conference, peer, now):
                 peer = _offer(conference, peer, ours, now)
         if peer is not conference.peers[name]:
-            conference = replace(conference, peers=put(conference.peers, name, peer))
-    return conference
+            moved[name] = peer
+        due[name] = _due(conference, peer)
+    peers = MappingProxyType({**conference.peers, **moved}) if moved else conference.peers
+    return replace(conference, peers=peers, due=MappingProxyType(due))
+
+
+def _unsaid(peer: Peer) -> bool:
+    """Whether its lines of ours should carry something else than was agreed."""
+    return any(slot.use is not slot.agreed and slot.use != slot.agreed for slot in peer.slots)
+
+
+def _due(conference: Conference, peer: Peer) -> float:
+    """When to look at a peer again if nothing happens to it: no later than time alone changes what is decided here."""
+    limits = conference.limits
+    if peer.connected_at is None:
+        return (peer.answered_at if peer.answer is not None else peer.joined) + limits.connect_timeout
+    times = [peer.connected_at + limits.channel_timeout] if peer.channel is not None and peer.opened_at is None else []
+    if peer.opened_at is not None:
+        times += [peer.alive_at + limits.ping_timeout, peer.pinged_at + limits.ping_every]
+    if peer.outstanding is not None:
+        times.append(peer.outstanding.deadline)
+    elif not peer.selected and _unsaid(peer):
+        times.append(max(peer.connected_at, peer.opened_at or 0.0) + limits.first_offer_hold)
+    return min(times, default=math.inf)
 
 
 def overdue(conference: Conference, peer: Peer, now: float) -> Reason | None:

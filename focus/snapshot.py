@@ -187,6 +187,8 @@ class Conference:
     "The number of the newest route."
     roster: Roster = field(default=EMPTY, compare=False, repr=False)
     "Of what is published, as of the last settling."
+    due: Mapping[PeerId, float] = field(default_factory=dict, compare=False, repr=False)
+    "When to look at each peer again if nothing happens to it, likewise."
 
     def like(self, other: Conference) -> bool:
         """Whether the same is published and said of it here as there: nobody gets to know more of others.

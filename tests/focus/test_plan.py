@@ -9,10 +9,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from offers import channel, microphone, offer, picture
 from room import Caller, Room
+from roster import CountedNames
 from table import Table
 
 from focus.commands import Appeared, Vanished
 from focus.plan import NOTHING, Plan, changes, plan
+from focus.settle import settle
+from focus.snapshot import Conference
 from focus.vocabulary import Answer, Ended, Join, Left, Offered, PeerId, Reason, Rid, Told, Want, Wanted
 
 NAMES = ("alice", "bob", "carol")
@@ -96,6 +99,10 @@ def test_whatever_happens_the_engine_is_where_the_plan_is(actions: list[tuple[ob
         now = plan(room.running.conference)
         assert changes(now, now) == (), "two plans alike need nothing"
         assert room.running._planned.legs == now.legs, "what was taken over is as if made anew"
+        conference = room.running.conference
+        nobody = Conference(conference.id, conference.limits, conference.codecs, conference.wide)
+        again = settle(conference, nobody, room.engine.fingerprint, room.now, CountedNames())
+        assert again == conference, "whom nothing had happened to needed nothing"
         fresh = built(now)
         engine = room.engine
         assert (engine.tracks, engine.routes, engine.layers) == (fresh.tracks, fresh.routes, fresh.layers)
