@@ -150,6 +150,16 @@ class Meeting:
         await until(empty, 5.0, "everybody is gone")
         self._guests.clear()
 
+    def state(self) -> str:
+        """What to know of a call in which something is missing."""
+        counters, board = self.engine.counters(), self.board
+        drops = {drop.value: count for drop, count in counters.drops if count}
+        return (
+            f"ended {self.ended or 'nobody'}, lines {self.lines}, faults {dict(board.faults)}, {board.figures()},"
+            f" in {counters.packets_in}, out {counters.packets_out}, keyframe requests {counters.keyframe_requests},"
+            f" drops {drops}"
+        )
+
     def failed(self) -> None:
         """Raise what went wrong with a guest, if anything did."""
         for _, task in self._guests.values():

@@ -112,7 +112,7 @@ async def all_see_all(
         return dict(await until(complete, seconds, "everybody sees everybody"))
     except TimeoutError:
         told = ", ".join(f"{one} of {other}: {what}" for (one, other), what in sorted(missing.items()))
-        raise TimeoutError(f"{codec}, after {seconds:.0f} s still {told}") from None
+        raise TimeoutError(f"{codec}, after {seconds:.0f} s still {told}; {held.state()}") from None
 
 
 async def rates(
