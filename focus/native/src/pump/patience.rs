@@ -4,9 +4,9 @@
 
 use std::time::{Duration, Instant};
 
-/// How long transport-wide feedback may wait to be read. Subscribers send it each 50 to 100 ms, and the estimator takes
-/// what happens within 5 ms as one.
-pub const FEEDBACK: Duration = Duration::from_millis(5);
+/// How long transport-wide feedback may wait to be read: a tenth of what passes between two of one subscriber's, and half
+/// of the engine's tick.
+pub const FEEDBACK: Duration = Duration::from_millis(10);
 /// So many times in a row it is not tried again whether waiting for other packets brings some.
 const MOST_PASSED: u32 = 64;
 
@@ -69,10 +69,10 @@ mod tests {
         assert_eq!((feedback.deadline(), feedback.is_due(start)), (None, true));
         feedback.looked(start, true);
         assert_eq!(feedback.deadline(), Some(start + FEEDBACK));
-        assert!(!feedback.is_due(at(2499)) && feedback.is_due(at(2500)));
-        feedback.looked(at(5000), true);
-        assert_eq!(feedback.deadline(), Some(at(5000) + FEEDBACK));
-        feedback.looked(at(10_000), false);
+        assert!(!feedback.is_due(at(4999)) && feedback.is_due(at(5000)));
+        feedback.looked(at(10_000), true);
+        assert_eq!(feedback.deadline(), Some(at(10_000) + FEEDBACK));
+        feedback.looked(at(20_000), false);
         assert_eq!(feedback.deadline(), None);
     }
 

@@ -157,6 +157,8 @@ pub struct Inlet {
     controls: Vec<Control>,
     iovecs: Vec<iovec>,
     headers: Vec<mmsghdr>,
+    /// The kernel wrote into so many of them: the others are as they must be.
+    written: usize,
 }
 
 /// A datagram, or several of one sender that the kernel joined.
@@ -193,13 +195,15 @@ impl Inlet {
             controls: vec![Control([0; 64]); BATCH],
             iovecs: vec![iovec { iov_base: ptr::null_mut(), iov_len: 0 }; BATCH],
             headers: vec![header; BATCH],
+            written: BATCH,
         }
     }
 
     /// Read what is there; returns how many, 0 for nothing.
     pub fn receive(&mut self, socket: &Socket) -> io::Result<usize> {
         let rows = self.bytes.chunks_exact_mut(self.room).zip(&mut self.names).zip(&mut self.controls);
-        for (((row, name), control), (iovec, header)) in rows.zip(self.iovecs.iter_mut().zip(&mut self.headers)) {
+        let all = rows.zip(self.iovecs.iter_mut().zip(&mut self.headers));
+        for (((row, name), control), (iovec, header)) in all.take(self.written) {
             iovec.iov_base = row.as_mut_ptr().cast();
             iovec.iov_len = row.len();
             let header = &mut header.msg_hdr;
@@ -216,6 +220,8 @@ impl Inlet {
         let headers = self.headers.as_mut_ptr();
         // SAFETY: every header points into memory of `self`, with its length, that nobody else touches meanwhile.
         let count = unsafe { libc::recvmmsg(socket.fd(), headers, BATCH as u32, libc::MSG_DONTWAIT, ptr::null_mut()) };
+        // One that was begun and failed may have been written into, too.
+        self.written = usize::try_from(count).map_or(1, |count| (count + 1).min(BATCH));
         usize::try_from(count).or_else(|_| match io::Error::last_os_error() {
             error if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => Ok(0),
             error => Err(error),
