@@ -39,6 +39,8 @@ pub struct Engine {
     events: Vec<Event>,
     tally: Tally,
     next_tick: Instant,
+    /// When each peer's transport has something to do, by key: side by side, for they are looked at each tick.
+    due: Vec<Option<Instant>>,
 }
 
 impl Engine {
@@ -63,21 +65,29 @@ impl Engine {
             events: Vec::new(),
             tally: Tally::default(),
             next_tick: now,
+            due: Vec::new(),
         }
     }
 
     /// What waits to be sent; `clear` it once it is.
     pub fn outbox(&mut self) -> &mut Outbox {
+        self.forward();
         &mut self.wires.outbox
     }
 
     /// Take all events so far: edges in order, then the newest of each level.
     pub fn drain(&mut self) -> Vec<Event> {
+        self.forward();
         self.media.drain(&mut self.events);
         std::mem::take(&mut self.events)
     }
 
-    /// Totals since start.
+    /// Send on what was taken in and waits for more of its kind.
+    fn forward(&mut self) {
+        self.media.settle(&mut self.wires, &mut self.tally);
+    }
+
+    /// Totals since start; what waits in `outbox` is in them once that was asked for.
     #[must_use]
     pub fn tally(&self) -> &Tally {
         &self.tally
@@ -188,11 +198,12 @@ impl Engine {
         if control {
             let length = peer.transport.open_rtcp(datagram)?;
             let plain = datagram.get(..length).ok_or(Drop::MalformedRtcp)?;
+            self.forward();
             self.media.rtcp(now, key, plain, &mut self.wires, &mut self.tally);
         } else {
             let length = peer.transport.open_rtp(datagram)?;
             let plain = datagram.get(..length).ok_or(Drop::Malformed)?;
-            self.media.rtp(now, key, plain, &mut self.wires, &mut self.tally);
+            self.media.take(now, key, plain, &mut self.wires, &mut self.tally);
         }
         Ok(())
     }
@@ -205,6 +216,7 @@ impl Engine {
     }
 
     fn obey(&mut self, now: Instant, command: Command) -> bool {
+        self.forward();
         match command {
             Command::Open(open) => self.open(now, open),
             Command::Restart { peer, local, remote, candidates } => {
@@ -300,6 +312,8 @@ impl Engine {
         }
         let Some(peer) = self.wires.peer(key) else { return false };
         peer.transport.restart(now, local, remote, candidates);
+        self.plan(key);
+        let Some(peer) = self.wires.peer(key) else { return false };
         for address in candidates {
             peer.addresses.push(*address);
         }
@@ -312,10 +326,12 @@ impl Engine {
 
     fn close(&mut self, now: Instant, name: &Name) -> bool {
         let Some(key) = self.keys.remove(name) else { return false };
+        self.forward();
         self.media.close(key);
         let Wires { peers, outbox, .. } = &mut self.wires;
         let Some(mut peer) = peers.get_mut(key as usize).and_then(Option::take) else { return false };
         peer.transport.close(now, &mut Lane { outbox, peer: key });
+        self.plan(key);
         for ufrag in &peer.ufrags {
             if self.ufrags.get(ufrag) == Some(&key) {
                 self.ufrags.remove(ufrag);
@@ -329,6 +345,7 @@ impl Engine {
 
     /// Pass on what a peer's transport has to say.
     fn report(&mut self, now: Instant, key: PeerKey) {
+        self.plan(key);
         while let Some(peer) = self.wires.peer(key) {
             let Some(event) = peer.transport.event() else { return };
             let name = peer.name.clone();
@@ -347,6 +364,18 @@ impl Engine {
         }
     }
 
+    /// Note when a peer's transport has something to do; it may be another time after each use.
+    fn plan(&mut self, key: PeerKey) {
+        let place = key as usize;
+        let due = self.wires.peer(key).and_then(|peer| peer.transport.deadline());
+        if self.due.len() <= place {
+            self.due.resize(place + 1, None);
+        }
+        if let Some(slot) = self.due.get_mut(place) {
+            *slot = due;
+        }
+    }
+
     /// Look at what is due. Call it at `deadline`, or later.
     pub fn tick(&mut self, now: Instant) {
         if now < self.next_tick {
@@ -354,14 +383,16 @@ impl Engine {
         }
         // A stall is not made good by a burst of ticks.
         self.next_tick = (self.next_tick + TICK).max(now + TICK / 2);
-        for place in 0..self.wires.peers.len() {
+        self.forward();
+        for place in 0..self.due.len() {
+            if self.due.get(place).copied().flatten().is_none_or(|due| now < due) {
+                continue;
+            }
             let Ok(key) = PeerKey::try_from(place) else { break };
             let Wires { peers, outbox, .. } = &mut self.wires;
             let Some(Some(peer)) = peers.get_mut(place) else { continue };
-            if peer.transport.deadline().is_some_and(|deadline| deadline <= now) {
-                peer.transport.timeout(now, &mut Lane { outbox, peer: key });
-                self.report(now, key);
-            }
+            peer.transport.timeout(now, &mut Lane { outbox, peer: key });
+            self.report(now, key);
         }
         self.media.tick(now, &mut self.wires, &mut self.tally);
     }

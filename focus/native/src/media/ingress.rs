@@ -8,7 +8,7 @@ use super::mirror::{self, What};
 use super::rtp::{Header, parse};
 use super::source::{Arrival, Track};
 use super::table::{Peer, Slab, Stream, TrackKey};
-use super::{Media, PeerKey, Seconds, Sinks};
+use super::{Media, PeerKey, Sinks};
 use crate::command::{Drop, Event, Rid, Tally};
 
 /// Streams per transport.
@@ -17,6 +17,12 @@ const MOST_SSRCS: usize = 32;
 impl Media {
     /// A decrypted RTP packet arrived.
     pub fn rtp<S: Sinks>(&mut self, now: Instant, from: PeerKey, packet: &[u8], sinks: &mut S, tally: &mut Tally) {
+        self.take(now, from, packet, sinks, tally);
+        self.settle(sinks, tally);
+    }
+
+    /// As `rtp`, but it may wait for others of its layer, until `settle`.
+    pub fn take<S: Sinks>(&mut self, now: Instant, from: PeerKey, packet: &[u8], sinks: &mut S, tally: &mut Tally) {
         if let Err(why) = self.receive(now, from, packet, sinks, tally) {
             tally.drop(why);
         }
@@ -34,9 +40,9 @@ impl Media {
         let peer = self.peers.get_mut(from).ok_or(Drop::UnknownPeer)?;
         peer.left = peer.left.checked_sub(1).ok_or(Drop::TooFast)?;
         let mut header = parse(data).ok_or(Drop::Malformed)?;
-        let place = peer.streams.iter().position(|stream| stream.ssrc == header.ssrc);
-        let place = place.map_or_else(|| bind(peer, &self.tracks, &header, data), Ok)?;
-        let Some(stream) = peer.streams.get(place) else { return Err(Drop::UnknownSsrc) };
+        let stream_at = peer.streams.iter().position(|stream| stream.ssrc == header.ssrc);
+        let stream_at = stream_at.map_or_else(|| bind(peer, &self.tracks, &header, data), Ok)?;
+        let Some(stream) = peer.streams.get(stream_at) else { return Err(Drop::UnknownSsrc) };
         let key = stream.track;
         let track = self.tracks.get_mut(key).ok_or(Drop::UnknownSsrc)?;
         let (copied, number) = read(&header, data, &track.expect.extensions);
@@ -56,18 +62,29 @@ impl Media {
         } else {
             track.codec(header.payload_type).ok_or(Drop::UnknownPayloadType)?
         };
+        let repairing = stream.repairing;
+        // A layer that begins anew takes the place of one of which packets may wait.
+        let layer = track.layers.iter().find(|layer| layer.ssrc() == header.ssrc).map(|layer| layer.id);
+        self.make_way(key, layer, now, sinks, tally);
+        let stream = self.peers.get(from).and_then(|peer| peer.streams.get(stream_at)).ok_or(Drop::UnknownSsrc)?;
+        let track = self.tracks.get_mut(key).ok_or(Drop::UnknownSsrc)?;
         let place = track.bind(&stream.rid, header.ssrc, &codec);
         let layer = track.layers.get_mut(place).ok_or(Drop::UnknownSsrc)?;
         layer.format = Some((codec.format, codec.clock));
         layer.last = now;
         layer.bytes += u64::from(header.size);
-        let index = layer.number(header.sequence, header.timestamp, stream.repairing, now).ok_or(Drop::TooOld)?;
+        let index = layer.number(header.sequence, header.timestamp, repairing, now).ok_or(Drop::TooOld)?;
+        self.make_room(index, sinks, tally);
+        let track = self.tracks.get_mut(key).ok_or(Drop::UnknownSsrc)?;
+        let layer = track.layers.get_mut(place).ok_or(Drop::UnknownSsrc)?;
         let arrival = Arrival { header: &header, data, codec, kind: track.expect.kind, copied };
         let resized = match layer.take(&arrival, index, now) {
             Ok(resized) => resized,
             Err(why @ (Drop::Padding | Drop::Malformed)) => {
                 // A packet that no sink gets, and none shall miss.
                 let id = layer.id;
+                self.settle(sinks, tally);
+                let track = self.tracks.get(key).ok_or(Drop::UnknownSsrc)?;
                 for &route in &track.routes {
                     if let Some(route) = self.routes.get_mut(route) {
                         route.skip(id, index);
@@ -93,7 +110,8 @@ impl Media {
         if !track.mirrors.is_empty() {
             self.spread(key, place, index, at, sinks);
         }
-        self.forward(key, place, index, now, sinks, tally)
+        self.queue(key, place, index, now, sinks, tally);
+        Ok(())
     }
 
     /// Hand a packet that a layer keeps to the workers that mirror its track.
@@ -103,50 +121,6 @@ impl Media {
         if let Some(kept) = layer.cache.get(index) {
             mirror::share(track, layer, at, &What::Packet(kept.head()), &kept.data, sinks);
         }
-    }
-
-    /// Send a packet that a layer keeps to every sink of its track.
-    pub(super) fn forward<S: Sinks>(
-        &mut self,
-        track: TrackKey,
-        place: usize,
-        index: i64,
-        now: Seconds,
-        sinks: &mut S,
-        tally: &mut Tally,
-    ) -> Result<(), Drop> {
-        let track = self.tracks.get(track).ok_or(Drop::NoRoute)?;
-        let layer = track.layers.get(place).ok_or(Drop::NoRoute)?;
-        let kept = layer.cache.get(index).ok_or(Drop::NoRoute)?;
-        if track.routes.is_empty() && track.mirrors.is_empty() {
-            return Err(Drop::NoRoute);
-        }
-        for &route in &track.routes {
-            let Some(route) = self.routes.get_mut(route) else { continue };
-            let Some(sink) = self.peers.get_mut(route.sink).filter(|_| sinks.connected(route.sink)) else {
-                tally.drop(Drop::SinkNotConnected);
-                continue;
-            };
-            let before = route.layer;
-            let numbers = match route.pass(track, layer, kept) {
-                Ok(numbers) => numbers,
-                Err(why) => {
-                    tally.drop(why);
-                    continue;
-                }
-            };
-            if route.layer != before {
-                self.edges.push(Event::Switched { route: route.route.route, layer: Some(layer.rid.clone()) });
-            }
-            match route.send(kept, numbers, now, &mut sink.departures, sinks) {
-                Some(bytes) => {
-                    tally.packets_out += 1;
-                    tally.bytes_out += bytes as u64;
-                }
-                None => tally.drop(Drop::SinkNotConnected),
-            }
-        }
-        Ok(())
     }
 }
 

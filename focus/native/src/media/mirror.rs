@@ -104,10 +104,18 @@ impl Media {
         }
     }
 
-    /// Take in what another worker shares. What is of a track that is gone here is nothing.
+    /// Take in what another worker shares. What is of a track that is gone here is nothing. A packet may wait for
+    /// others of its layer, until `settle`.
     pub fn shared<S: Sinks>(&mut self, shared: Shared, data: &[u8], sinks: &mut S, tally: &mut Tally) {
         let now = self.seconds(shared.at);
         let Some(&key) = self.by_name.get(&shared.track) else { return };
+        match &shared.what {
+            What::Packet(head) => {
+                self.make_way(key, Some(shared.layer), now, sinks, tally);
+                self.make_room(head.index, sinks, tally);
+            }
+            _ => self.settle(sinks, tally),
+        }
         let Some(track) = self.tracks.get_mut(key) else { return };
         if track.home.is_none() {
             return self.wished(key, &shared, sinks, tally);
@@ -131,8 +139,7 @@ impl Media {
             What::Packet(head) => {
                 let index = head.index;
                 if layer.repeat(head, data, kind, now) {
-                    // Why it goes nowhere is counted for each sink.
-                    let _ = self.forward(key, place, index, now, sinks, tally);
+                    self.queue(key, place, index, now, sinks, tally);
                 }
             }
         }

@@ -27,6 +27,7 @@ pub mod rewriter;
 pub mod route;
 pub mod rtcp;
 pub mod rtp;
+mod run;
 pub mod source;
 #[cfg(test)]
 mod steady_state;
@@ -43,6 +44,7 @@ use std::time::Instant;
 
 use crate::command::{Event, Expect, Name, Rid, Route, RouteId, Tally};
 use route::Forward;
+use run::Run;
 use source::Track;
 pub use table::PeerKey;
 use table::{Peer, RouteKey, Slab, TrackKey};
@@ -101,6 +103,8 @@ pub struct Media {
     order: Vec<PeerKey>,
     tracks: Slab<Track>,
     routes: Slab<Forward>,
+    /// Packets that wait to be forwarded: whatever changes what they rest on has them forwarded before.
+    run: Run,
     by_name: HashMap<Name, TrackKey>,
     by_id: HashMap<RouteId, RouteKey>,
     /// Tracks whose publishers other workers have.
@@ -124,6 +128,7 @@ impl Media {
             order: Vec::new(),
             tracks: Slab::default(),
             routes: Slab::default(),
+            run: Run::default(),
             by_name: HashMap::new(),
             by_id: HashMap::new(),
             mirrored: Vec::new(),

@@ -71,6 +71,7 @@ impl Two {
             for (worker, shared, data) in std::mem::take(&mut self.sinks[place].shared) {
                 assert_eq!(worker, 1 - place);
                 self.tables[worker].shared(shared, &data, &mut self.sinks[worker], &mut self.tally);
+                self.tables[worker].settle(&mut self.sinks[worker], &mut self.tally);
             }
         }
         assert!(self.sinks.iter().all(|sinks| sinks.shared.is_empty()), "it goes on for ever");

@@ -1,0 +1,130 @@
+//! Packets of one layer that came together go to one sink after the other, not packet by packet.
+//!
+//! So a sink's numbering, keys and room to write are in the processor's cache for all of them: with a hundred sinks
+//! that is a tenth of what a packet costs. Nothing that they rest on may change in between: whoever
+//! changes it calls [`Media::settle`] before. Each sink gets its packets in the order in which they came.
+
+use super::cache::CACHED;
+use super::table::TrackKey;
+use super::{Media, Seconds, Sinks};
+use crate::command::{Drop, Event, Tally};
+
+/// Packets of a run: more than a frame mostly has.
+const MOST: usize = 64;
+/// Packets that come of a run: what waits to be sent should stay in the processor's cache.
+const MOST_OUT: usize = 2048;
+
+/// Packets that a layer keeps and that wait to be forwarded.
+#[derive(Debug, Default)]
+pub struct Run {
+    track: TrackKey,
+    /// Of the layer in its track.
+    place: usize,
+    /// The layer's id.
+    layer: u16,
+    /// When they came.
+    now: Seconds,
+    /// In the order in which they came. Empty: nothing waits.
+    indices: Vec<i64>,
+}
+
+impl Run {
+    /// Whether what waits is of this layer and came at this time, if anything waits.
+    fn goes_on(&self, track: TrackKey, layer: u16, now: Seconds) -> bool {
+        self.indices.is_empty() || self.track == track && self.layer == layer && self.now == now
+    }
+
+    /// Whether keeping this packet may take the place of one that waits.
+    fn would_lose(&self, index: i64) -> bool {
+        self.indices.first().is_some_and(|first| first.abs_diff(index) >= CACHED as u64 / 2)
+    }
+}
+
+impl Media {
+    /// Have nothing wait that a packet of this layer, kept under this index, would not go on with. None: of a layer
+    /// that is not known yet.
+    pub(super) fn make_way<S: Sinks>(
+        &mut self,
+        track: TrackKey,
+        layer: Option<u16>,
+        now: Seconds,
+        sinks: &mut S,
+        tally: &mut Tally,
+    ) {
+        if layer.is_none_or(|layer| !self.run.goes_on(track, layer, now)) {
+            self.settle(sinks, tally);
+        }
+    }
+
+    /// As `make_way`, once it is known where the packet will be kept.
+    pub(super) fn make_room<S: Sinks>(&mut self, index: i64, sinks: &mut S, tally: &mut Tally) {
+        if self.run.would_lose(index) {
+            self.settle(sinks, tally);
+        }
+    }
+
+    /// A layer keeps a packet: let it wait for others.
+    pub(super) fn queue<S: Sinks>(
+        &mut self,
+        track: TrackKey,
+        place: usize,
+        index: i64,
+        now: Seconds,
+        sinks: &mut S,
+        tally: &mut Tally,
+    ) {
+        let layer = self.tracks.get(track).and_then(|track| track.layers.get(place)).map(|layer| layer.id);
+        self.make_way(track, layer, now, sinks, tally);
+        let (Some(layer), Some(found)) = (layer, self.tracks.get(track)) else { return };
+        let run = &mut self.run;
+        (run.track, run.place, run.layer, run.now) = (track, place, layer, now);
+        run.indices.push(index);
+        if run.indices.len() >= MOST || run.indices.len() * found.routes.len() >= MOST_OUT {
+            self.settle(sinks, tally);
+        }
+    }
+
+    /// Send what waits to every sink of its track.
+    pub fn settle<S: Sinks>(&mut self, sinks: &mut S, tally: &mut Tally) {
+        if self.run.indices.is_empty() {
+            return;
+        }
+        let Self { run, tracks, routes, peers, edges, .. } = self;
+        let found = tracks.get(run.track).and_then(|track| Some((track, track.layers.get(run.place)?)));
+        let Some((track, layer)) = found.filter(|(_, layer)| layer.id == run.layer) else {
+            return run.indices.clear();
+        };
+        if track.routes.is_empty() && track.mirrors.is_empty() && track.home.is_none() {
+            run.indices.iter().for_each(|_| tally.drop(Drop::NoRoute));
+        }
+        for &route in &track.routes {
+            let Some(route) = routes.get_mut(route) else { continue };
+            let Some(sink) = peers.get_mut(route.sink).filter(|_| sinks.connected(route.sink)) else {
+                run.indices.iter().for_each(|_| tally.drop(Drop::SinkNotConnected));
+                continue;
+            };
+            for &index in &run.indices {
+                let Some(kept) = layer.cache.get(index) else { continue };
+                let before = route.layer;
+                let numbers = match route.pass(track, layer, kept) {
+                    Ok(numbers) => numbers,
+                    Err(why) => {
+                        tally.drop(why);
+                        continue;
+                    }
+                };
+                if route.layer != before {
+                    edges.push(Event::Switched { route: route.route.route, layer: Some(layer.rid.clone()) });
+                }
+                match route.send(kept, numbers, run.now, &mut sink.departures, sinks) {
+                    Some(bytes) => {
+                        tally.packets_out += 1;
+                        tally.bytes_out += bytes as u64;
+                    }
+                    None => tally.drop(Drop::SinkNotConnected),
+                }
+            }
+        }
+        run.indices.clear();
+    }
+}
