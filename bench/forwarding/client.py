@@ -105,7 +105,10 @@ class Client:
         self._towards: tuple[str, int] | None = None
 
     async def _bind(
-        self, component: int, addresses: list[str], timeout: int = 5,  # noqa: ASYNC109 (the signature is the library's)
+        self,
+        component: int,
+        addresses: list[str],
+        timeout: int = 5,  # noqa: ASYNC109 (the signature is the library's)
     ) -> list[IceCandidate]:
         protocol = ice.StunProtocol(self._connection)
         wire = self.wire = Wire(protocol)
