@@ -31,6 +31,15 @@ def flowing(call: Call, now: float) -> tuple[int, int]:
     return len(fresh), len(wanted)
 
 
+Flows = dict[int, tuple[int, int]]
+"`flowing` of each participant's newest call, by number."
+
+
+def flows(participants: Sequence[Participant], now: float) -> Flows:
+    """What flows at a moment. Once somebody has left, the others are told and want less."""
+    return {one.seat.number: flowing(one.calls[-1], now) for one in participants if one.calls}
+
+
 def faults(participant: Participant) -> Counter[str]:
     """All faults that a participant noted, by name."""
     total: Counter[str] = Counter()
@@ -47,8 +56,8 @@ HARMLESS = {"padding", "after_end"}
 "Drops that belong to a healthy call."
 
 
-def one(participant: Participant, now: float) -> dict[str, Any]:
-    """Return one participant's report, as of `now` where it matters."""
+def one(participant: Participant, now: float, flow: tuple[int, int] | None) -> dict[str, Any]:
+    """Return one participant's report, as of `now` where it matters. `flow`: see `Flows`."""
     calls = participant.calls
     call = calls[-1] if calls else None
     received = [track for one in calls for track in tracks(one)]
@@ -77,7 +86,7 @@ def one(participant: Participant, now: float) -> dict[str, Any]:
         "faults": dict(faults(participant)),
     }
     if call is not None:
-        report["flowing"], report["wanted"] = flowing(call, now)
+        report["flowing"], report["wanted"] = flow or (0, 0)
         report["tracks"] = [
             {
                 "user": call.owners.get(track.name[0], ""),
@@ -101,13 +110,15 @@ def quantile(ordered: Sequence[float], part: float) -> float:
     return round(ordered[min(len(ordered) - 1, int(part * len(ordered)))], 3) if ordered else 0.0
 
 
-def all_of(participants: Sequence[Participant], left: float, seconds: float, cpu: float) -> dict[str, Any]:
+def all_of(
+    participants: Sequence[Participant], left: float, flowed: Flows, seconds: float, cpu: float
+) -> dict[str, Any]:
     """Return the whole report.
 
-    `left`: when they began to leave, on the call's clock: what flowed then counts, however
+    `left`: when they began to leave, on the call's clock, and `flowed` what flowed then: that counts, however
     long leaving took. `cpu`: this process's CPU seconds over `seconds`.
     """
-    each = [one(participant, left) for participant in participants]
+    each = [one(participant, left, flowed.get(participant.seat.number)) for participant in participants]
     total: Counter[str] = Counter()
     for report in each:
         total.update(report["faults"])

@@ -99,11 +99,11 @@ async def run_participants(
                 decode(participant)
         cpu = time.process_time()
         tasks = [asyncio.ensure_future(_come_in(one, number, crowd)) for number, one in enumerate(crowd.participants)]
-        left: list[float] = []
+        left: list[tuple[float, report.Flows]] = []
 
         async def note_leaving() -> None:
             await crowd.leaving.wait()
-            left.append(clock())
+            left.append((clock(), report.flows(crowd.participants, clock())))
 
         tasks += [asyncio.ensure_future(_time_is_up(crowd.leaving, seconds)), asyncio.ensure_future(note_leaving())]
         if watch is not None:
@@ -115,7 +115,8 @@ async def run_participants(
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
-        return report.all_of(crowd.participants, left[0] if left else clock(), clock(), time.process_time() - cpu)
+        at, flowed = left[0] if left else (clock(), report.flows(crowd.participants, clock()))
+        return report.all_of(crowd.participants, at, flowed, clock(), time.process_time() - cpu)
 
 
 async def _come_in(participant: Participant, number: int, crowd: Crowd) -> None:
