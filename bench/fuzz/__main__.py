@@ -56,7 +56,7 @@ def build(names: list[str]) -> Path:
     command = ["cargo", "fuzz", "build", "--fuzz-dir", str(CRATE), "--target-dir", str(target)]
     for name in names if len(names) == 1 else [""]:
         subprocess.run([*command, *filter(None, [name])], cwd=CRATE.parent, env=environment(), check=True)
-    return next(path.parent for path in sorted(target.glob("*/release/stun")))
+    return next(path.parent for path in sorted(target.glob(f"*/release/{names[0]}")))
 
 
 def folders(name: str) -> tuple[Path, Path, Path]:

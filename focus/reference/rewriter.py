@@ -39,6 +39,8 @@ class Rewriter:
         "Extended sequence number of the newest packet out. The first stays below 2^15 (security R7)."
         self.last_timestamp = first_timestamp
         self.timestamp_offset = 0
+        self._lead = 0
+        "How far switches had to push the clock ahead of where it should be: given back at the next ones."
         self.started = False
         self._start = 0
         self._newest = 0
@@ -67,7 +69,6 @@ class Rewriter:
         """The timestamp that the stream should have at this packet."""
         if not self.started:
             return self.last_timestamp
-        frame = self.clock // 60
         ahead: float | None = None
         if report is not None and old is not None:
             # Both layers of one encoder share the sender's wall clock: go through it.
@@ -79,7 +80,11 @@ class Rewriter:
                 ahead = None
         if ahead is None:
             ahead = (packet.arrived - self._arrived) * self.clock
-        return (self.last_timestamp + max(frame, int(ahead))) & 0xFFFFFFFF
+        wanted = int(ahead) - self._lead
+        taken = max(1 if self._lead > 0 else self.clock // 60, wanted)
+        # A false report has no hold on us for longer.
+        self._lead = min(taken - wanted, self.clock)
+        return (self.last_timestamp + taken) & 0xFFFFFFFF
 
     def skip(self, index: int) -> None:
         """An in-order packet of the current layer carries nothing: close the gap that it would leave."""

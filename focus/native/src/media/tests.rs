@@ -10,6 +10,7 @@ use crate::command::{Codec, Drop, Event, Expect, Extensions, Format, Kind, Rid, 
 mod forwarding;
 mod mirrored;
 mod streams;
+mod switches;
 mod together;
 
 const P: PeerKey = 0;
