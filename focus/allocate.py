@@ -182,9 +182,7 @@ def allocate(asks: Sequence[Ask[K]], budget: float, before: Allotment[K], now: f
         places = _served(asks, goal, held, fresh, budget)
     else:
         places, roomy, again = _raised(asks, had, held, budget, before.roomy, now)
-    grants = {
-        ask.key: _grant(ask, place, grant, now) for ask, place, grant in zip(asks, places, had, strict=True)
-    }
+    grants = {ask.key: _grant(ask, place, grant, now) for ask, place, grant in zip(asks, places, had, strict=True)}
     return Allotment(MappingProxyType(grants), roomy, again)
 
 

@@ -113,7 +113,13 @@ def _leg(conference: Conference, peer: Peer, was: Peer | None, before: Leg | Non
         taken = slot.use == slot.agreed and slot.accepted and decodes(slot, roster.sent[track.id])
         want = wants.get(track.id) if taken else None
         routes[made.route] = made
-        layers[made.route] = chosen(roster.ranked[track.id], track.layers, want) if want is not None else None
+        grant = peer.allotment.grants.get(made.route)
+        if want is None:
+            layers[made.route] = None
+        elif grant is not None:
+            layers[made.route] = grant.option.layer if grant.option is not None else None
+        else:
+            layers[made.route] = chosen(roster.ranked[track.id], track.layers, want)
     restart = Restart(peer.id, peer.local, peer.remote) if peer.restarts else None
     streams = before.streams if alike and before is not None else view(conference, peer)
     return Leg(

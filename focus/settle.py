@@ -12,7 +12,7 @@ from dataclasses import replace
 from operator import is_
 from types import MappingProxyType
 
-from focus import compose
+from focus import budget, compose
 from focus.snapshot import Conference, Outstanding, Peer, Published, Said, Slot, Use
 from focus.step import end
 from focus.subscribe import wanted
@@ -39,7 +39,13 @@ def settle(
     conference = replace(conference, roster=last.roster if alike else look(conference))
     moved: dict[PeerId, Peer] = {}
     due = {name: last.due.get(name, 0.0) for name in conference.peers}
-    for name in [name for name in stirred if name in due] if alike else list(due):
+    if alike:
+        rated = budget.touched(conference, last)
+        seen = dict.fromkeys(name for name in stirred if name in due)
+        seen.update(dict.fromkeys(budget.concerned(conference, rated)) if rated else {})
+    else:
+        seen = dict.fromkeys(due)
+    for name in seen:
         peer = _pinged(conference, conference.peers[name], now)
         if peer.owed and peer.candidates is not None:
             peer = _answer(peer, ours, now, conference.wide)
@@ -48,6 +54,7 @@ def settle(
                 conference, peer = _assign(conference, peer, names)
             if _unsaid(peer) and may_offer(conference, peer, now):
                 peer = _offer(conference, peer, ours, now)
+        peer = budget.allot(conference, peer, now)
         if peer is not conference.peers[name]:
             moved[name] = peer
         due[name] = _due(conference, peer)
@@ -72,7 +79,7 @@ def _due(conference: Conference, peer: Peer) -> float:
         times.append(peer.outstanding.deadline)
     elif not peer.selected and _unsaid(peer):
         times.append(max(peer.connected_at, peer.opened_at or 0.0) + limits.first_offer_hold)
-    return min(times, default=math.inf)
+    return min([*times, budget.due(peer)], default=math.inf)
 
 
 def overdue(conference: Conference, peer: Peer, now: float) -> Reason | None:

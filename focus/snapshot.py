@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
+from focus.allocate import Allotment
 from focus.commands import Candidate, Credentials
 from focus.description import NOTHING as UNKNOWN
 from focus.description import Line
@@ -17,6 +18,7 @@ from focus.limits import Limits
 from focus.vocabulary import ConferenceId, Kind, Owner, PeerId, Reason, Rid, RouteId, Stream, TrackId, Want
 
 NOTHING: Mapping[Rid, tuple[int, int]] = MappingProxyType({})
+UNSHARED: Allotment[RouteId] = Allotment()
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +145,10 @@ class Peer:
     pinged_at: float = 0.0
     pings: int = 0
     alive_at: float = 0.0
+    estimate: int | None = None
+    "Bits a second that its link carries, None while nobody knows."
+    allotment: Allotment[RouteId] = field(default_factory=lambda: UNSHARED)
+    "What its routes have of that."
 
     @property
     def channel(self) -> Line | None:
@@ -164,6 +170,8 @@ class Roster:
     "Layers and their sizes in pixels, smallest first; none where there is nothing to choose."
     sent: Mapping[TrackId, frozenset[str]]
     "Codecs that a track may come in."
+    screens: frozenset[TrackId] = frozenset()
+    "Pictures of screens."
 
 
 EMPTY = Roster({}, {}, {}, {}, {})
@@ -181,6 +189,8 @@ class Conference:
     "Subscribers are asked for transport-wide feedback: the engine reads it."
     peers: Mapping[PeerId, Peer] = field(default_factory=lambda: MappingProxyType({}))
     tracks: Mapping[TrackId, Published] = field(default_factory=lambda: MappingProxyType({}))
+    rates: Mapping[TrackId, Mapping[Rid, int]] = field(default_factory=lambda: MappingProxyType({}))
+    "Bits a second of each layer, as measured."
     ended: tuple[tuple[PeerId, Reason], ...] = ()
     "Peers that we ended since the last plan was carried out, to be told."
     routes: int = 0

@@ -38,6 +38,11 @@ from focus.vocabulary import (
 K = TypeVar("K")
 V = TypeVar("V")
 
+NEWS_OF_LINK = 0.03
+"Part by which an estimate must move to be looked at."
+NEWS_OF_RATE = 0.15
+"Part by which a layer's measured rate must."
+
 LOSSES = {
     commands.Loss.ICE: Reason.ICE_TIMEOUT,
     commands.Loss.DTLS: Reason.ICE_FAILED,
@@ -66,7 +71,9 @@ def step(conference: Conference, event: Asked | commands.Event, now: float, name
             return conference
         case commands.Appeared() | commands.Vanished():
             return _layers(conference, event)
-        case commands.Rates() | commands.Levels() | commands.Switched():
+        case commands.Rates():
+            return _rates(conference, event)
+        case commands.Levels() | commands.Switched():
             return conference
         case _:
             peer = conference.peers.get(event.peer)
@@ -115,7 +122,9 @@ def _of_peer(
             reason = LOSSES[event.loss] if peer.connected_at is not None else Reason.ICE_FAILED
             return end(conference, peer.id, reason)
         case commands.Estimate():
-            return conference
+            if peer.estimate is not None and abs(event.bps - peer.estimate) <= NEWS_OF_LINK * peer.estimate:
+                return conference
+            moved = replace(peer, estimate=event.bps)
         case _:
             assert_never(event)
     return replace(conference, peers=put(conference.peers, peer.id, moved))
@@ -124,8 +133,10 @@ def _of_peer(
 def remove(conference: Conference, name: PeerId) -> Conference:
     """Take a peer and all that it published out."""
     gone = [track.id for track in conference.of(name)]
-    tracks = without(conference.tracks, *gone) if gone else conference.tracks
-    return replace(conference, peers=without(conference.peers, name), tracks=tracks)
+    if not gone:
+        return replace(conference, peers=without(conference.peers, name))
+    tracks, rates = without(conference.tracks, *gone), without(conference.rates, *gone)
+    return replace(conference, peers=without(conference.peers, name), tracks=tracks, rates=rates)
 
 
 def end(conference: Conference, name: PeerId, reason: Reason) -> Conference:
@@ -137,9 +148,7 @@ def end(conference: Conference, name: PeerId, reason: Reason) -> Conference:
 
 def _join(conference: Conference, event: Join, now: float, names: Names) -> Conference:
     if event.peer in conference.peers:
-        return _offered(
-            conference, conference.peers[event.peer], Offered(event.peer, event.sdp, event.streams), names
-        )
+        return _offered(conference, conference.peers[event.peer], Offered(event.peer, event.sdp, event.streams), names)
     if len(conference.peers) >= conference.limits.participants:
         raise PeerFault("too_many_participants", Reason.BUSY)
     remote = _read(conference, event.sdp)
@@ -283,12 +292,13 @@ def _publish(conference: Conference, peer: Peer, names: Names) -> Conference:
         tracks[new] = Published(new, peer.id, mid, stream, name, own_stream, own_name, line)
     # Where nothing is new, the same value says so.
     same = len(tracks) == len(conference.tracks) and all(conference.tracks.get(n) is t for n, t in tracks.items())
-    return conference if same else replace(conference, tracks=MappingProxyType(tracks))
+    if same:
+        return conference
+    rates = without(conference.rates, *(name for name in conference.rates if name not in tracks))
+    return replace(conference, tracks=MappingProxyType(tracks), rates=rates)
 
 
-def _unique(
-    tracks: Mapping[TrackId, Published], peer: Peer, stream: str, name: str, names: Names
-) -> tuple[str, str]:
+def _unique(tracks: Mapping[TrackId, Published], peer: Peer, stream: str, name: str, names: Names) -> tuple[str, str]:
     """Advertised ids: the publisher's own, unless somebody else has them already."""
     advertised = next((t.stream for t in tracks.values() if t.peer == peer.id and t.own_stream == stream), None)
     if advertised is not None:
@@ -309,6 +319,18 @@ def _wanted(conference: Conference, peer: Peer, event: Wanted) -> Peer:
     if len(wants) > conference.limits.subscriptions:
         raise PeerFault("too_many_subscriptions", Reason.BUSY)
     return replace(peer, wants=MappingProxyType(wants))
+
+
+def _rates(conference: Conference, event: commands.Rates) -> Conference:
+    """What a track's layers take, told each second: kept as it was while it wavers."""
+    if event.track not in conference.tracks:
+        return conference
+    known = conference.rates.get(event.track, {})
+    told = {layer: bps for layer, bps in event.bps if bps > 0}
+    moved = (abs(bps - known.get(layer, 0)) > NEWS_OF_RATE * known.get(layer, 0) for layer, bps in told.items())
+    if told.keys() == known.keys() and not any(moved):
+        return conference
+    return replace(conference, rates=put(conference.rates, event.track, MappingProxyType(told)))
 
 
 def _layers(conference: Conference, event: commands.Appeared | commands.Vanished) -> Conference:

@@ -49,7 +49,13 @@ def look(conference: Conference) -> Roster:
         {name: _streams(conference.peers[name], found) for name, found in own.items()},
         {track.id: ranked(track, full_size(conference, track)) for track in tracks},
         {track.id: frozenset(codec.name for codec in track.line.codecs) for track in tracks},
+        frozenset(track.id for track in tracks if track.kind is Kind.VIDEO and _screen(conference, track)),
     )
+
+
+def _screen(conference: Conference, track: Published) -> bool:
+    found = described(conference.peers[track.peer], track)
+    return found is not None and found[0].purpose is Purpose.SCREENSHARE
 
 
 def _streams(peer: Peer, tracks: list[Published]) -> tuple[Stream, ...]:

@@ -14,6 +14,7 @@ from focus.conference import Running
 from focus.limits import Limits
 from focus.snapshot import Peer
 from focus.vocabulary import (
+    SINGLE,
     Alive,
     Answer,
     Answered,
@@ -150,6 +151,10 @@ class Caller:
         sizes = {"f": (1280, 720), "h": (640, 360), "q": (320, 180)}
         track = self.room.track(self.name, "1")
         self.room.post(*[Appeared(track, Rid(rid), *sizes[rid]) for rid in rids])
+
+    def sound(self) -> None:
+        """Its microphone is heard."""
+        self.room.post(Appeared(self.room.track(self.name, "0"), SINGLE, 0, 0))
 
     def want(self, other: Caller, width: int = 0, height: int = 0) -> list[Told]:
         """Subscribe to somebody's microphone and camera."""

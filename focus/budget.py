@@ -1,0 +1,142 @@
+"""What one peer asks of its link, read off a conference: tracks with what their layers cost, for `allocate.py`.
+
+Pure. It knows who wants what, which layers flow and what they were measured to take; it does
+not decide. A peer whose link nobody has estimated yet is not bounded, and has no allotment.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+from focus.allocate import HEADROOM, UNIT, Allotment, Ask, Class, Option, allocate
+from focus.snapshot import UNSHARED, Conference, Peer, Published
+from focus.subscribe import chosen, decodes, wanted
+from focus.vocabulary import SINGLE, Kind, PeerId, Rid, RouteId, TrackId, Want
+
+VOICE = 40_000.0
+"Bits a second of sound that was not measured yet."
+BITS_A_PIXEL = 2.6
+"Bits a second for each pixel of a picture that was not measured yet: 150 kbit/s at 320 x 180."
+UNTOLD = (640.0, 360.0)
+"A picture of unknown size."
+LARGE = 480 * 270.0
+"Pixels from which on a picture is looked at, not glanced at."
+LAG = 2.5
+"Seconds until a receiver's own estimate is of what is sent now."
+WEIGHTS = {Class.AUDIO: 1.0, Class.SCREEN: 8.0, Class.CAMERA: 1.0}
+LARGE_WEIGHT = 2.0
+
+
+def allot(conference: Conference, peer: Peer, now: float) -> Peer:
+    """Share a peer's estimate among what it takes. The same peer where nothing moves."""
+    if peer.estimate is None:
+        return peer if peer.allotment is UNSHARED else replace(peer, allotment=UNSHARED)
+    found = asks(conference, peer)
+    estimate = float(peer.estimate)
+    budget = estimate if conference.wide else _tried(found, peer.allotment, estimate, now)
+    allotment = allocate(found, budget, peer.allotment, now)
+    if not conference.wide and allotment.grants != peer.allotment.grants:
+        # The step after this one is tried next, though nothing new may be heard.
+        allotment = replace(allotment, again=min(allotment.again, now + LAG))
+    return peer if allotment == peer.allotment else replace(peer, allotment=allotment)
+
+
+def _tried(found: list[Ask[RouteId]], allotment: Allotment[RouteId], estimate: float, now: float) -> float:
+    """What may be shared out where nobody probes.
+
+    A receiver's own estimate (REMB) follows what it gets, and would never rise to the next layer by itself. So it
+    counts where it says that the link carries less than what is sent; else the next step is tried.
+    """
+    if not allotment.grants:
+        return math.inf
+    sent, next_step = 0.0, math.inf
+    for ask in found:
+        grant = allotment.grants.get(ask.key)
+        has = grant.option.bps if grant is not None and grant.option is not None else 0.0
+        sent += has
+        next_step = min([next_step, *(option.bps - has for option in ask.options if option.bps > has)])
+    if any(grant.rose and now - grant.since < LAG for grant in allotment.grants.values()):
+        # What was told is not of what is sent now.
+        return max(estimate, sent)
+    return estimate if estimate < sent or next_step == math.inf else max(estimate, (sent + next_step) * HEADROOM + 1)
+
+
+def asks(conference: Conference, peer: Peer) -> list[Ask[RouteId]]:
+    """What a peer takes of what it wants, in the order of its lines. What does not flow is left out."""
+    roster = conference.roster
+    wants = {track.id: want for track, want in wanted(peer, conference)}
+    found = []
+    for slot in peer.slots:
+        use = slot.use
+        if use is None or use != slot.agreed or not slot.accepted or use.track not in wants:
+            continue
+        track = conference.tracks[use.track]
+        options = _options(conference, track, wants[use.track]) if decodes(slot, roster.sent[track.id]) else ()
+        if options:
+            found.append(_ask(conference, track, use.route, options, wants[use.track]))
+    return found
+
+
+def _ask(
+    conference: Conference, track: Published, route: RouteId, options: tuple[Option, ...], want: Want
+) -> Ask[RouteId]:
+    shown = float(want.width * want.height) or min(UNIT, options[0].pixels)
+    if track.kind is Kind.AUDIO:
+        kind = Class.AUDIO
+    else:
+        kind = Class.SCREEN if track.id in conference.roster.screens else Class.CAMERA
+    weight = WEIGHTS[kind]
+    if kind is Class.CAMERA and shown >= LARGE:
+        weight = LARGE_WEIGHT
+    return Ask(route, kind, options, shown, weight)
+
+
+def _options(conference: Conference, track: Published, want: Want) -> tuple[Option, ...]:
+    """The layers that flow, up to the one that its size asks for, each dearer than the one before."""
+    measured = conference.rates.get(track.id, {})
+    if track.kind is Kind.AUDIO:
+        return (Option(SINGLE, float(measured.get(SINGLE, VOICE))),) if SINGLE in track.layers else ()
+    ranked = conference.roster.ranked[track.id]
+    if not ranked:
+        size = track.layers.get(SINGLE)
+        if size is None:
+            return ()
+        width, height = size if size[0] else UNTOLD
+        return (_option(SINGLE, float(width * height), measured.get(SINGLE)),)
+    top = chosen(ranked, track.layers, want)
+    options: list[Option] = []
+    for rid, (width, height) in ranked:
+        if rid in track.layers:
+            option = _option(rid, width * height, measured.get(rid))
+            while options and options[-1].bps >= option.bps:
+                # A better picture for less: nobody takes the worse.
+                options.pop()
+            options.append(option)
+        if rid == top:
+            break
+    return tuple(options)
+
+
+def _option(rid: Rid, pixels: float, measured: int | None) -> Option:
+    return Option(rid, float(measured) if measured else BITS_A_PIXEL * pixels, pixels)
+
+
+def touched(conference: Conference, last: Conference) -> frozenset[TrackId]:
+    """Tracks whose measured rates are others than they were."""
+    if conference.rates is last.rates:
+        return frozenset()
+    return frozenset(name for name, rates in conference.rates.items() if rates is not last.rates.get(name))
+
+
+def concerned(conference: Conference, tracks: frozenset[TrackId]) -> list[PeerId]:
+    """Peers with a bound that take one of these tracks."""
+    return [
+        name for name, peer in conference.peers.items()
+        if peer.estimate is not None and any(slot.use is not None and slot.use.track in tracks for slot in peer.slots)
+    ]  # fmt: skip
+
+
+def due(peer: Peer) -> float:
+    """When to share out anew if nothing happens."""
+    return peer.allotment.again if peer.estimate is not None else math.inf

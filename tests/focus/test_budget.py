@@ -1,0 +1,116 @@
+"""A peer's link is shared among what it watches: what the engine is told to carry follows the estimate."""
+
+from __future__ import annotations
+
+import pytest
+from room import Caller, Room
+
+from focus.commands import Estimate, Rates
+from focus.vocabulary import SINGLE, Kind, Rid
+
+
+def call(people: int = 4, wide: bool = True, width: int = 1280) -> tuple[Room, Caller, list[Caller]]:
+    """A room in which everybody sends three layers, and one who watches all others at one size."""
+    room = Room(wide=wide)
+    callers = [Caller(room, chr(ord("a") + number)).join() for number in range(people)]
+    for caller in callers:
+        caller.flow("f", "h", "q")
+        caller.sound()
+    watcher, *others = callers
+    for other in others:
+        watcher.want(other, width, width * 9 // 16)
+    room.wait(1)
+    return room, watcher, others
+
+
+def carried(room: Room, watcher: Caller, others: list[Caller]) -> str:
+    """What goes to a watcher of each of the others: a for sound, and the picture's layer, - while it is paused."""
+    found = ""
+    layers = {route.track: room.engine.layers[number] for number, route in room.engine.routes.items()
+              if route.peer == watcher.peer}  # fmt: skip
+    for other in others:
+        for track in room.running.conference.of(other.peer):
+            layer = layers.get(track.id)
+            found += "-" if layer is None else layer or "a" if track.kind is Kind.VIDEO else "a"
+        found += " "
+    return found.strip()
+
+
+def test_a_narrow_link_costs_pictures_and_never_sound_and_nobody_else_notices() -> None:
+    room, watcher, others = call()
+    bystander = others[0]
+    bystander.want(others[1], 1280, 720)
+    room.wait(1)
+    assert carried(room, watcher, others) == "af af af"
+    for bps, expected in ((3_000_000, "ah ah ah"), (600_000, "aq aq aq"), (300_000, "aq a- a-"), (64_000, "a- a- a-")):
+        room.post(Estimate(watcher.peer, bps))
+        assert sorted(carried(room, watcher, others).split(), key="a- aq ah af".index) == sorted(
+            expected.split(), key="a- aq ah af".index
+        )
+        assert carried(room, bystander, [others[1]]) == "af"
+    room.post(Estimate(watcher.peer, 20_000_000))
+    room.wait(6)
+    assert carried(room, watcher, others) == "af af af"
+
+
+def test_the_larger_tile_stays_sharp_when_the_link_gets_narrow() -> None:
+    room, watcher, others = call(width=320)
+    watcher.want(others[2], 1280, 720)
+    room.wait(1)
+    room.post(Estimate(watcher.peer, 1_200_000))
+    assert carried(room, watcher, others) == "aq aq ah"
+
+
+def test_measured_rates_count_and_not_what_a_layer_usually_takes() -> None:
+    room, watcher, others = call(2)
+    room.post(Estimate(watcher.peer, 1_000_000))
+    assert carried(room, watcher, others) == "ah"
+    track = room.track(others[0].name, "1")
+    room.post(Rates(track, ((Rid("q"), 60_000), (Rid("h"), 180_000), (Rid("f"), 700_000))))
+    room.wait(3)
+    assert carried(room, watcher, others) == "af"
+    room.post(Rates(track, ((Rid("q"), 150_000), (Rid("h"), 600_000), (Rid("f"), 2_400_000))))
+    assert carried(room, watcher, others) == "ah"
+
+
+def test_a_picture_that_is_paused_for_the_link_keeps_its_line_and_route() -> None:
+    room, watcher, others = call()
+    routes, offers = dict(room.engine.routes), len(watcher.offers)
+    room.post(Estimate(watcher.peer, 64_000))
+    room.wait(2)
+    room.post(Estimate(watcher.peer, 20_000_000))
+    room.wait(6)
+    assert room.engine.routes == routes and len(watcher.offers) == offers
+    assert carried(room, watcher, others) == "af af af"
+
+
+def test_a_small_change_of_estimate_is_no_news() -> None:
+    room, watcher, _ = call()
+    room.post(Estimate(watcher.peer, 3_000_000))
+    before = room.peer(watcher.name)
+    room.post(Estimate(watcher.peer, 3_050_000))
+    assert room.peer(watcher.name) is before
+
+
+@pytest.mark.parametrize("bps", [300_000, 900_000])
+def test_where_nobody_probes_a_receivers_own_estimate_counts_when_it_is_less_than_what_is_sent(bps: int) -> None:
+    room, watcher, others = call(wide=False)
+    room.post(Estimate(watcher.peer, 10_000_000))
+    room.wait(3)
+    assert carried(room, watcher, others) == "af af af"
+    room.post(Estimate(watcher.peer, bps))
+    narrow = carried(room, watcher, others)
+    assert "f" not in narrow
+    # It follows what it gets, a bit above: waiting for more would be waiting for ever.
+    for _ in range(20):
+        sent = sum(grant.option.bps for grant in room.peer(watcher.name).allotment.grants.values() if grant.option)
+        room.post(Estimate(watcher.peer, int(1.1 * sent) + 10_000))
+        room.wait(3)
+    assert carried(room, watcher, others) == "af af af"
+
+
+def test_sound_is_a_bit_of_the_budget_as_measured() -> None:
+    room, watcher, others = call(2)
+    room.post(Rates(room.track(others[0].name, "0"), ((SINGLE, 130_000),)))
+    room.post(Estimate(watcher.peer, 270_000))
+    assert carried(room, watcher, others) == "a-"
