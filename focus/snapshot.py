@@ -191,6 +191,8 @@ class Conference:
     tracks: Mapping[TrackId, Published] = field(default_factory=lambda: MappingProxyType({}))
     rates: Mapping[TrackId, Mapping[Rid, int]] = field(default_factory=lambda: MappingProxyType({}))
     "Bits a second of each layer, as measured."
+    speakers: tuple[TrackId, ...] = ()
+    "Voices in the order in which they had the floor: who has it now first. Tracks that are gone are left out."
     ended: tuple[tuple[PeerId, Reason], ...] = ()
     "Peers that we ended since the last plan was carried out, to be told."
     routes: int = 0
