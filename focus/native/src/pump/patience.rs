@@ -10,6 +10,16 @@ pub const FEEDBACK: Duration = Duration::from_millis(10);
 /// So many times in a row it is not tried again whether waiting for other packets brings some.
 const MOST_PASSED: u32 = 64;
 
+/// A wait that took so long found nothing there at first: what ended it has just come.
+const ASLEEP: Duration = Duration::from_micros(50);
+
+/// How long to wait for other packets: until what is unread may have waited for `most`. `read`: since when it may lie
+/// there, None where more had come than was read. From `asked` to `woke` there was nothing to do.
+pub fn rest(most: Duration, read: Option<Instant>, asked: Instant, woke: Instant) -> Duration {
+    let since = if woke.saturating_duration_since(asked) > ASLEEP { Some(woke) } else { read };
+    since.map_or(Duration::ZERO, |since| (since + most).saturating_duration_since(woke))
+}
+
 /// When feedback is read: the first wakes the worker, and what comes soon after is read together.
 #[derive(Debug, Default)]
 pub struct Feedback {
@@ -60,6 +70,23 @@ impl Company {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn nothing_waits_for_longer_than_it_may_and_who_is_behind_does_not_rest() {
+        let start = Instant::now();
+        let at = |micros: u64| start + Duration::from_micros(micros);
+        let rested = |read: Option<u64>, asked, woke| {
+            rest(Duration::from_millis(5), read.map(at), at(asked), at(woke)).as_micros()
+        };
+        // It slept until something came.
+        assert_eq!(rested(Some(1000), 1500, 9000), 5000);
+        assert_eq!(rested(None, 1500, 9000), 5000);
+        // Something came while the turn before was at work: for 2 ms, and for longer than it may wait.
+        assert_eq!(rested(Some(1000), 3000, 3010), 2990);
+        assert_eq!(rested(Some(1000), 7000, 7010), 0);
+        // It did not read all that there was.
+        assert_eq!(rested(None, 3000, 3010), 0);
+    }
 
     #[test]
     fn feedback_of_many_is_read_together_and_the_first_after_a_silence_at_once() {

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use super::bell::Watch;
 use super::desk::{Desk, Place};
-use super::patience::{Company, Feedback};
+use super::patience::{Company, Feedback, rest};
 use super::socket::{BATCH, Inlet, Socket};
 use super::sockets::Sockets;
 use super::{Core, MOST_COALESCED, Settings};
@@ -31,6 +31,8 @@ pub struct Worker<C, M> {
     /// What another worker handed over.
     parcel: Parcel,
     coalesce: Duration,
+    /// Since when packets may lie unread: all before were read. None: more had come than a turn reads.
+    read: Option<Instant>,
 }
 
 impl<C: Core, M: FnMut(Instant) -> C> Worker<C, M> {
@@ -47,6 +49,7 @@ impl<C: Core, M: FnMut(Instant) -> C> Worker<C, M> {
             company: Company::default(),
             parcel: Parcel::default(),
             coalesce: settings.coalesce.min(MOST_COALESCED),
+            read: None,
             desk: Desk::new(settings, sockets, place, make),
         }
     }
@@ -70,7 +73,8 @@ impl<C: Core, M: FnMut(Instant) -> C> Worker<C, M> {
     fn turn(&mut self) {
         let places = self.desk.sockets.len();
         let deadline = [self.desk.core.deadline(), self.feedback.deadline()].into_iter().flatten().min();
-        let idle = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+        let asked = Instant::now();
+        let idle = deadline.map(|deadline| deadline.saturating_duration_since(asked));
         // While feedback may wait, it does not wake us.
         let first = if self.feedback.deadline().is_some() { places + 1 } else { usize::MAX };
         self.watch.wait_for(first, idle);
@@ -78,7 +82,7 @@ impl<C: Core, M: FnMut(Instant) -> C> Worker<C, M> {
         if self.watch.readable(places) {
             self.desk.lane().into_iter().for_each(|lane| lane.work.hear());
         }
-        self.take_in(places);
+        self.take_in(places, asked);
         self.unpack();
         let now = Instant::now();
         self.desk.obey(now);
@@ -89,13 +93,14 @@ impl<C: Core, M: FnMut(Instant) -> C> Worker<C, M> {
         self.desk.count();
     }
 
-    /// Read what came to any socket.
-    fn take_in(&mut self, places: usize) {
+    /// Read what came to any socket. `asked`: when we began to wait for it.
+    fn take_in(&mut self, places: usize, asked: Instant) {
         let came = (0..places).any(|place| self.watch.readable(place));
         let waited = came && !self.coalesce.is_zero() && self.company.is_likely();
         if waited {
-            std::thread::sleep(self.coalesce);
+            std::thread::sleep(rest(self.coalesce, self.read, asked, Instant::now()));
         }
+        self.read = Some(Instant::now());
         let mut packets = 0;
         for place in 0..places {
             if self.watch.readable(place) {
@@ -125,7 +130,7 @@ impl<C: Core, M: FnMut(Instant) -> C> Worker<C, M> {
         let mut packets = 0;
         for _ in 0..MOST_READ / BATCH {
             let sockets = if feedback { &self.patient } else { &self.desk.sockets };
-            let Some(socket) = sockets.get(place) else { break };
+            let Some(socket) = sockets.get(place) else { return packets };
             // An error here is an old ICMP message: consent decides who is gone.
             let count = self.inlet.receive(socket).unwrap_or(0);
             self.desk.figures.receives += 1;
@@ -148,9 +153,10 @@ impl<C: Core, M: FnMut(Instant) -> C> Worker<C, M> {
             // Others begin with their part while we send ours.
             self.desk.tell();
             if count < BATCH {
-                break;
+                return packets;
             }
         }
+        self.read = None;
         packets
     }
 
