@@ -4,6 +4,7 @@
 //! security) with `media` (what is forwarded to whom). An address is a peer's only once an
 //! authenticated check came from it; nothing else is believed or answered.
 
+mod leaving;
 mod sharing;
 
 use std::collections::HashMap;
@@ -67,24 +68,6 @@ impl Engine {
             next_tick: now,
             due: Vec::new(),
         }
-    }
-
-    /// What waits to be sent; `clear` it once it is.
-    pub fn outbox(&mut self) -> &mut Outbox {
-        self.forward();
-        &mut self.wires.outbox
-    }
-
-    /// Take all events so far: edges in order, then the newest of each level.
-    pub fn drain(&mut self) -> Vec<Event> {
-        self.forward();
-        self.media.drain(&mut self.events);
-        std::mem::take(&mut self.events)
-    }
-
-    /// Send on what was taken in and waits for more of its kind.
-    fn forward(&mut self) {
-        self.media.settle(&mut self.wires, &mut self.tally);
     }
 
     /// Totals since start; what waits in `outbox` is in them once that was asked for.
@@ -198,7 +181,7 @@ impl Engine {
         if control {
             let length = peer.transport.open_rtcp(datagram)?;
             let plain = datagram.get(..length).ok_or(Drop::MalformedRtcp)?;
-            self.forward();
+            self.forward_all();
             self.media.rtcp(now, key, plain, &mut self.wires, &mut self.tally);
         } else {
             let length = peer.transport.open_rtp(datagram)?;
@@ -216,7 +199,7 @@ impl Engine {
     }
 
     fn obey(&mut self, now: Instant, command: Command) -> bool {
-        self.forward();
+        self.forward_all();
         match command {
             Command::Open(open) => self.open(now, open),
             Command::Restart { peer, local, remote, candidates } => {
@@ -326,7 +309,7 @@ impl Engine {
 
     fn close(&mut self, now: Instant, name: &Name) -> bool {
         let Some(key) = self.keys.remove(name) else { return false };
-        self.forward();
+        self.forward_all();
         self.media.close(key);
         let Wires { peers, outbox, .. } = &mut self.wires;
         let Some(mut peer) = peers.get_mut(key as usize).and_then(Option::take) else { return false };
@@ -383,7 +366,7 @@ impl Engine {
         }
         // A stall is not made good by a burst of ticks.
         self.next_tick = (self.next_tick + TICK).max(now + TICK / 2);
-        self.forward();
+        self.forward_all();
         for place in 0..self.due.len() {
             if self.due.get(place).copied().flatten().is_none_or(|due| now < due) {
                 continue;

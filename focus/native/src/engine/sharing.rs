@@ -44,7 +44,7 @@ impl Engine {
 
     /// Carry out an order; one about what is gone is nothing.
     pub fn share(&mut self, now: Instant, sharing: Sharing) {
-        self.forward();
+        self.forward_all();
         match sharing {
             Sharing::Settle { peer } => self.settle(&peer),
             Sharing::Abandon { peer } => self.abandon(now, &peer),

@@ -11,8 +11,12 @@ use crate::command::{Drop, Event, Tally};
 
 /// Packets of a run: more than a frame mostly has.
 const MOST: usize = 64;
-/// Packets that come of a run: what waits to be sent should stay in the processor's cache.
-const MOST_OUT: usize = 2048;
+/// Packets that come of a run.
+const MOST_OUT: usize = 8192;
+/// A train of so many packets gains little by more of them: such trains leave as soon as there are ...
+const LONG: usize = 8;
+/// ... so many bytes of them, for the kernel to find them in the processor's cache, and the next ones their room.
+const ENOUGH: u64 = 128 << 10;
 
 /// Packets that a layer keeps and that wait to be forwarded.
 #[derive(Debug, Default)]
@@ -26,12 +30,19 @@ pub struct Run {
     now: Seconds,
     /// In the order in which they came. Empty: nothing waits.
     indices: Vec<i64>,
+    /// How many of the track's routes have got them.
+    served: usize,
 }
 
 impl Run {
     /// Whether what waits is of this layer and came at this time, if anything waits.
     fn goes_on(&self, track: TrackKey, layer: u16, now: Seconds) -> bool {
-        self.indices.is_empty() || self.track == track && self.layer == layer && self.now == now
+        self.indices.is_empty() || self.track == track && self.layer == layer && self.now == now && self.served == 0
+    }
+
+    fn clear(&mut self) {
+        self.indices.clear();
+        self.served = 0;
     }
 
     /// Whether keeping this packet may take the place of one that waits.
@@ -86,18 +97,30 @@ impl Media {
 
     /// Send what waits to every sink of its track.
     pub fn settle<S: Sinks>(&mut self, sinks: &mut S, tally: &mut Tally) {
+        while self.settle_part(sinks, tally) {}
+    }
+
+    /// As `settle`, until so much was sent as had better leave before more is: true then.
+    pub fn settle_part<S: Sinks>(&mut self, sinks: &mut S, tally: &mut Tally) -> bool {
         if self.run.indices.is_empty() {
-            return;
+            return false;
         }
         let Self { run, tracks, routes, peers, edges, .. } = self;
         let found = tracks.get(run.track).and_then(|track| Some((track, track.layers.get(run.place)?)));
         let Some((track, layer)) = found.filter(|(_, layer)| layer.id == run.layer) else {
-            return run.indices.clear();
+            run.clear();
+            return false;
         };
         if track.routes.is_empty() && track.mirrors.is_empty() && track.home.is_none() {
             run.indices.iter().for_each(|_| tally.drop(Drop::NoRoute));
         }
-        for &route in &track.routes {
+        let before = tally.bytes_out;
+        let most = if run.indices.len() < LONG { u64::MAX } else { ENOUGH };
+        while let Some(&route) = track.routes.get(run.served) {
+            if tally.bytes_out - before >= most {
+                return true;
+            }
+            run.served += 1;
             let Some(route) = routes.get_mut(route) else { continue };
             let Some(sink) = peers.get_mut(route.sink).filter(|_| sinks.connected(route.sink)) else {
                 run.indices.iter().for_each(|_| tally.drop(Drop::SinkNotConnected));
@@ -125,6 +148,7 @@ impl Media {
                 }
             }
         }
-        run.indices.clear();
+        run.clear();
+        false
     }
 }

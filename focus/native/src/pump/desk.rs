@@ -204,6 +204,7 @@ impl<C: Core, M: FnMut(Instant) -> C> Desk<C, M> {
             }
             Command::Close { peer } => {
                 // What is of the past is told as such, before the name may be used again.
+                self.forward();
                 let Place { me, mail, .. } = &self.place;
                 mail.tell(self.core.drain(), *me);
                 mail.closed(peer, *me);
@@ -213,8 +214,21 @@ impl<C: Core, M: FnMut(Instant) -> C> Desk<C, M> {
         }
     }
 
+    /// Have the engine send on what it took in. Of much, a part leaves after the other.
+    fn forward(&mut self) {
+        while self.core.forward() {
+            self.report();
+            self.leave();
+        }
+    }
+
     /// Send all that waits, each by its socket.
     pub fn flush(&mut self) {
+        self.forward();
+        self.leave();
+    }
+
+    fn leave(&mut self) {
         let outbox = self.core.outbox();
         let mut unreachable = 0;
         for (place, (socket, outlet)) in self.sockets.iter().zip(&mut self.outlets).enumerate() {
@@ -235,6 +249,11 @@ impl<C: Core, M: FnMut(Instant) -> C> Desk<C, M> {
 
     /// Tell the control plane what happened, and other workers what is theirs.
     pub fn tell(&mut self) {
+        self.forward();
+        self.report();
+    }
+
+    fn report(&mut self) {
         let events = self.core.drain();
         if !events.is_empty() {
             for event in &events {

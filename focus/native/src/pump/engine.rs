@@ -52,8 +52,12 @@ impl Core for Engine {
         Self::deadline(self)
     }
 
+    fn forward(&mut self) -> bool {
+        Self::forward(self)
+    }
+
     fn drain(&mut self) -> Vec<Event> {
-        Self::drain(self)
+        Self::said(self)
     }
 
     fn tally(&self) -> &Tally {
@@ -61,6 +65,6 @@ impl Core for Engine {
     }
 
     fn outbox(&mut self) -> &mut Outbox {
-        Self::outbox(self)
+        Self::written(self)
     }
 }

@@ -67,11 +67,13 @@ pub trait Core {
     fn tick(&mut self, now: Instant);
     /// When to `tick`; None for never.
     fn deadline(&self) -> Option<Instant>;
-    /// Take all events.
+    /// Send on what was taken in, until as much waits as had better leave: true then, and the rest is for the next call.
+    fn forward(&mut self) -> bool;
+    /// Take all events of what was sent on.
     fn drain(&mut self) -> Vec<Event>;
     /// Totals since it was made.
     fn tally(&self) -> &Tally;
-    /// What waits to be sent.
+    /// What was sent on and waits to leave.
     fn outbox(&mut self) -> &mut Outbox;
 }
 

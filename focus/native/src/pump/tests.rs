@@ -91,6 +91,10 @@ impl Core for Echo {
         self.next
     }
 
+    fn forward(&mut self) -> bool {
+        false
+    }
+
     fn drain(&mut self) -> Vec<Event> {
         std::mem::take(&mut self.events)
     }

@@ -61,3 +61,32 @@ fn it_makes_no_difference_that_packets_came_together() {
         assert!(one.sinks.rtp.len() > 20);
     }
 }
+
+#[test]
+fn of_a_long_burst_to_many_a_part_leaves_after_the_other_and_all_of_it_in_the_end() {
+    let (sinks, packets) = (500, 9);
+    let mut relay = Relay::new(&[], &[]);
+    for number in 2..=sinks {
+        relay.media.open(number, Arc::from(format!("s{number}")));
+        let peer = Arc::from(format!("s{number}"));
+        assert!(relay.media.route(number, Route { route: number.into(), peer, ssrc: 0x1_0000 * number, ..route() }));
+        let now = relay.at(0.0);
+        relay.media.set_layer(now, number.into(), Some(Rid::from("")), &mut relay.sinks, &mut relay.tally);
+    }
+    relay.aim(Some(""), 0.0);
+    let mut camera = Camera::new(0x1000, "");
+    for packet in camera.frame(true, packets) {
+        relay.media.take(relay.at(0.1), P, &packet, &mut relay.sinks, &mut relay.tally);
+    }
+    let mut parts = vec![];
+    loop {
+        let before = relay.sinks.rtp.len();
+        let more = relay.media.settle_part(&mut relay.sinks, &mut relay.tally);
+        parts.push(relay.sinks.rtp.len() - before);
+        if !more {
+            break;
+        }
+    }
+    assert!(parts.len() > 1 && parts.iter().all(|part| part % packets == 0), "{parts:?}");
+    assert_eq!(parts.iter().sum::<usize>(), sinks as usize * packets);
+}

@@ -59,8 +59,12 @@ impl Core for Fragile {
         self.0.deadline()
     }
 
+    fn forward(&mut self) -> bool {
+        self.0.forward()
+    }
+
     fn drain(&mut self) -> Vec<Event> {
-        self.0.drain()
+        self.0.said()
     }
 
     fn tally(&self) -> &Tally {
@@ -68,7 +72,7 @@ impl Core for Fragile {
     }
 
     fn outbox(&mut self) -> &mut Outbox {
-        self.0.outbox()
+        self.0.written()
     }
 }
 
