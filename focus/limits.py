@@ -37,3 +37,11 @@ class Limits:
     "Unanswered offers in a row after which a peer is given up."
     first_offer_hold: float = 3.0
     "Seconds that the first offer waits for the peer to say that it applied our answer."
+    idle_hold: float = 1.0
+    "Seconds that a publisher goes on to be asked for a picture that nobody wants any more."
+    layer_hold: float = 5.0
+    "Seconds that it goes on to be asked for a layer that is larger than anybody needs."
+    rise_hold: float = 0.5
+    "Seconds after a picture begins to flow before anybody gets more than its smallest layer."
+    silent_patience: float = 2.0
+    "Seconds without any layer of a picture that is asked for after which all its layers are."

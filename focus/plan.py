@@ -18,7 +18,9 @@ from focus.subscribe import chosen, decodes, wanted
 from focus.view import look, view
 from focus.vocabulary import (
     Answer,
+    Demand,
     Ended,
+    Needed,
     Offer,
     PeerId,
     Ping,
@@ -42,6 +44,7 @@ class Leg:
     routes: Mapping[RouteId, Route]
     layers: Mapping[RouteId, Rid | None]
     streams: tuple[Stream, ...]
+    needed: tuple[Needed, ...]
     opened: bool
     answer: Said | None
     offer: Said | None
@@ -114,17 +117,26 @@ def _leg(conference: Conference, peer: Peer, was: Peer | None, before: Leg | Non
         want = wants.get(track.id) if taken else None
         routes[made.route] = made
         grant = peer.allotment.grants.get(made.route)
-        if want is None:
+        ranked = roster.ranked[track.id]
+        if want is None or grant is not None and grant.option is None:
             layers[made.route] = None
-        elif grant is not None:
-            layers[made.route] = grant.option.layer if grant.option is not None else None
+        elif track.rising is not None and ranked:
+            # The first packets of a layer, often probes without a picture, say nothing of when its keyframe comes:
+            # who goes from one layer to the next as they appear misses the first keyframe of each.
+            layers[made.route] = ranked[0][0]
+        elif grant is not None and grant.option is not None:
+            layers[made.route] = grant.option.layer
         else:
-            layers[made.route] = chosen(roster.ranked[track.id], track.layers, want)
+            layers[made.route] = chosen(ranked, track.layers, want)
     restart = Restart(peer.id, peer.local, peer.remote) if peer.restarts else None
     streams = before.streams if alike and before is not None else view(conference, peer)
+    needed = tuple(
+        Needed(track.own_stream, track.own_name, peer.duties[track.id].layers)
+        for track in roster.own.get(peer.id, ()) if track.id in peer.duties
+    )  # fmt: skip
     return Leg(
         opening, restart, MappingProxyType(expects), MappingProxyType(routes), MappingProxyType(layers), streams,
-        peer.opened_at is not None, peer.answer, peer.offer, peer.pings,
+        needed, peer.opened_at is not None, peer.answer, peer.offer, peer.pings,
     )  # fmt: skip
 
 
@@ -195,6 +207,8 @@ def _told(name: PeerId, before: Leg | None, leg: Leg) -> list[Told]:
         told.append(Offer(name, leg.offer.sdp, leg.streams))
     if leg.opened and not told and before is not None and leg.streams != before.streams:
         told.append(View(name, leg.streams))
+    if leg.opened and leg.needed != (before.needed if before is not None and not opened_now else ()):
+        told.append(Demand(name, leg.needed))
     if before is not None and leg.pings != before.pings:
         told.append(Ping(name))
     return told

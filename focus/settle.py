@@ -13,6 +13,7 @@ from operator import is_
 from types import MappingProxyType
 
 from focus import budget, compose
+from focus.demand import demand
 from focus.snapshot import Conference, Outstanding, Peer, Published, Said, Slot, Use
 from focus.step import end
 from focus.subscribe import wanted
@@ -59,7 +60,7 @@ def settle(
             moved[name] = peer
         due[name] = _due(conference, peer)
     peers = MappingProxyType({**conference.peers, **moved}) if moved else conference.peers
-    return replace(conference, peers=peers, due=MappingProxyType(due))
+    return demand(replace(conference, peers=peers, due=MappingProxyType(due)), last, now)
 
 
 def _unsaid(peer: Peer) -> bool:

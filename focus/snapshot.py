@@ -38,6 +38,8 @@ class Published:
     line: Line
     layers: Mapping[Rid, tuple[int, int]] = field(default_factory=lambda: NOTHING)
     "Layers that flow now, with picture size (0, 0 while unknown)."
+    rising: float | None = None
+    "Since when a picture in layers flows that did not flow before, until it has had time to come up (monotonic)."
 
     @property
     def kind(self) -> Kind:
@@ -103,6 +105,18 @@ class Written:
 
 
 @dataclass(frozen=True, slots=True)
+class Duty:
+    """What a publisher is asked to send of one of its pictures: see `demand.py`."""
+
+    layers: tuple[Rid, ...]
+    "Smallest first; `SINGLE` alone without simulcast. None: nobody watches."
+    spare: tuple[tuple[Rid, float], ...]
+    "Those among them that nobody needs any more, and since when (monotonic seconds)."
+    silent: float | None
+    "Since when it is needed and nothing of it flows."
+
+
+@dataclass(frozen=True, slots=True)
 class Peer:
     """One participant's leg."""
 
@@ -127,6 +141,10 @@ class Peer:
     restarts: int = 0
     slots: tuple[Slot, ...] = ()
     wants: Mapping[tuple[str, str], Want] = field(default_factory=lambda: MappingProxyType({}))
+    duties: Mapping[TrackId, Duty] = field(default_factory=lambda: MappingProxyType({}))
+    "What it is asked to send of its pictures."
+    obeys: bool = False
+    "It said that it sends no more than that."
     owed: bool = True
     "Its newest offer has no answer yet."
     outstanding: Outstanding | None = None
@@ -201,6 +219,10 @@ class Conference:
     "Of what is published, as of the last settling."
     due: Mapping[PeerId, float] = field(default_factory=dict, compare=False, repr=False)
     "When to look at each peer again if nothing happens to it, likewise."
+    sought: Mapping[TrackId, Mapping[PeerId, int]] = field(default_factory=dict, compare=False, repr=False)
+    "Who needs each picture up to which of its layers, likewise: see `demand.seek`."
+    review: float = field(default=0.0, compare=False, repr=False)
+    "When to look again at what publishers are asked for if nothing happens, likewise."
 
     def like(self, other: Conference) -> bool:
         """Whether the same is published and said of it here as there: nobody gets to know more of others.

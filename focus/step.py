@@ -26,6 +26,7 @@ from focus.vocabulary import (
     Kind,
     Left,
     Names,
+    Obeys,
     Offered,
     PeerId,
     Reason,
@@ -70,7 +71,7 @@ def step(conference: Conference, event: Asked | commands.Event, now: float, name
         case Ticked():
             return conference
         case commands.Appeared() | commands.Vanished():
-            return _layers(conference, event)
+            return _layers(conference, event, now)
         case commands.Rates():
             return _rates(conference, event)
         case commands.Levels() | commands.Switched():
@@ -89,6 +90,7 @@ def _of_peer(
     | Wanted
     | Described
     | Alive
+    | Obeys
     | commands.Reachable
     | commands.Connected
     | commands.Opened
@@ -112,6 +114,8 @@ def _of_peer(
         case Alive() | commands.Message():
             # Any message proves that the channel lives.
             moved = replace(peer, alive_at=now)
+        case Obeys():
+            moved = peer if peer.obeys else replace(peer, obeys=True)
         case commands.Reachable():
             moved = replace(peer, candidates=event.candidates)
         case commands.Connected():
@@ -333,12 +337,14 @@ def _rates(conference: Conference, event: commands.Rates) -> Conference:
     return replace(conference, rates=put(conference.rates, event.track, MappingProxyType(told)))
 
 
-def _layers(conference: Conference, event: commands.Appeared | commands.Vanished) -> Conference:
+def _layers(conference: Conference, event: commands.Appeared | commands.Vanished, now: float) -> Conference:
     track = conference.tracks.get(event.track)
     if track is None:
         return conference
     if isinstance(event, commands.Appeared):
         layers = put(track.layers, event.layer, (event.width, event.height))
+        rising = track.rising if track.layers else now if track.line.rids else None
     else:
-        layers = without(track.layers, event.layer)
-    return replace(conference, tracks=put(conference.tracks, track.id, replace(track, layers=layers)))
+        layers, rising = without(track.layers, event.layer), track.rising
+    moved = replace(track, layers=layers, rising=rising)
+    return replace(conference, tracks=put(conference.tracks, track.id, moved))

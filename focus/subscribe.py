@@ -39,7 +39,7 @@ def layer(track: Published, want: Want, full: tuple[int, int]) -> Rid:
 
     `full` is the publisher's capture size, (0, 0) if untold. Where the right layer does not
     flow, the nearest lower one that does, else the nearest higher; where none flows, the
-    right one, so that nothing changes hands while a camera is off.
+    smallest, which comes first: so its first keyframe is a picture, and the right one follows.
     """
     return chosen(ranked(track, full), track.layers, want)
 
@@ -57,7 +57,9 @@ def chosen(ranked: Sequence[tuple[Rid, tuple[float, float]]], layers: Container[
         return SINGLE
     ideal = _fitting(ranked, want)
     flowing = [index for index, (rid, _) in enumerate(ranked) if rid in layers]
-    if not flowing or ideal in flowing:
+    if not flowing:
+        return ranked[0][0]
+    if ideal in flowing:
         return ranked[ideal][0]
     lower = [index for index in flowing if index < ideal]
     return ranked[max(lower) if lower else min(flowing)][0]

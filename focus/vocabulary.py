@@ -185,6 +185,13 @@ class Alive:
 
 
 @dataclass(frozen=True, slots=True)
+class Obeys:
+    """A peer does what `Demand` asks."""
+
+    peer: PeerId
+
+
+@dataclass(frozen=True, slots=True)
 class Left:
     """A face ends a peer: hangup, kick, ban, replacement. No `Ended` is told for it."""
 
@@ -197,7 +204,7 @@ class Ticked:
     """Time passed: look at deadlines. `now` comes beside the event, as everywhere."""
 
 
-Asked = Join | Offered | Answered | Selected | Wanted | Described | Alive | Left | Ticked
+Asked = Join | Offered | Answered | Selected | Wanted | Described | Alive | Obeys | Left | Ticked
 
 
 # What a conference tells a face about one of its peers.
@@ -237,6 +244,25 @@ class Ping:
 
 
 @dataclass(frozen=True, slots=True)
+class Needed:
+    """How much of one of a peer's pictures is needed."""
+
+    stream: str
+    "Stream id and track id as in the peer's newest description."
+    track: str
+    layers: tuple[Rid, ...]
+    "Smallest first; `SINGLE` alone without simulcast. None: nobody watches."
+
+
+@dataclass(frozen=True, slots=True)
+class Demand:
+    """What a peer should send of all its pictures, told when its channel opens and on change. The full set."""
+
+    peer: PeerId
+    pictures: tuple[Needed, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Ended:
     """The focus ended this peer; the face tells the client why. Nothing follows for this peer."""
 
@@ -244,4 +270,4 @@ class Ended:
     reason: Reason
 
 
-Told = Answer | Offer | View | Ping | Ended
+Told = Answer | Offer | View | Ping | Demand | Ended

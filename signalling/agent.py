@@ -23,6 +23,7 @@ from focus.vocabulary import (
     Join,
     Left,
     Names,
+    Obeys,
     Offered,
     PeerId,
     Reason,
@@ -395,6 +396,8 @@ class Agent:
                 self._switchboard.post(leg.conference, Alive(leg.peer))
             case events.Ping():
                 self._speech.pong(leg)
+            case events.Taken():
+                self._switchboard.post(leg.conference, Obeys(leg.peer))
             case events.Unknown():
                 self.faults["channel_unknown_type"] += 1
 

@@ -24,6 +24,8 @@ FOCUS_SESSION = "sfu"
 "The session id of every focus (protocol digest §0.4)."
 METADATA = "sdp_stream_metadata"
 UNSTABLE_METADATA = "org.matrix.msc3077.sdp_stream_metadata"
+DEMAND = "weir.call.demand"
+"What of a client's own pictures is needed. Weir's own: clients that do not know it pass over it."
 IDENTIFIER = re.compile(r"[\x21-\x7e]{1,255}")
 STRINGS = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)', re.DOTALL)
 "Strings of a JSON text, the last one perhaps without its end."
@@ -107,12 +109,17 @@ class Pong:
 
 
 @dataclass(frozen=True, slots=True)
+class Taken:
+    """The client does what our `DEMAND` says. Weir's own."""
+
+
+@dataclass(frozen=True, slots=True)
 class Unknown:
     """A type that we do not speak: ignored (digest §6)."""
 
 
 Message = Invite | Candidates | SelectAnswer | Hangup | Reject | Negotiate | MetadataChanged | Unknown
-Channel = TrackSubscription | Negotiate | MetadataChanged | Ping | Pong | Unknown
+Channel = TrackSubscription | Negotiate | MetadataChanged | Ping | Pong | Taken | Unknown
 
 
 def text(content: Content, key: str, *, empty: bool = False) -> str:
@@ -216,6 +223,8 @@ def parse_channel(message: str, limit: int, depth: int) -> Channel:
             return Ping()
         case "m.call.pong":
             return Pong()
+        case "weir.call.demand_taken":
+            return Taken()
         case _:
             return Unknown()
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from focus.vocabulary import Description, Kind, Owner, Purpose, Stream
+from focus.vocabulary import SINGLE, Description, Kind, Needed, Owner, Purpose, Stream
 from signalling.events import size
 from signalling.link import Content
 
@@ -62,6 +62,21 @@ def dump(streams: tuple[Stream, ...]) -> dict[str, Any]:
             "tracks": {track.name: _track(track) for track in stream.tracks},
         }
         for stream in streams
+    }
+
+
+def dump_demand(pictures: tuple[Needed, ...]) -> dict[str, Any]:
+    """What of a client's own pictures is needed. `rids` only with simulcast; the rest of its layers may rest."""
+    return {
+        "tracks": [
+            {
+                "stream_id": picture.stream,
+                "track_id": picture.track,
+                "active": bool(picture.layers),
+                "rids": [rid for rid in picture.layers if rid != SINGLE],
+            }
+            for picture in pictures
+        ]
     }
 
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from focus.switchboard import Switchboard
-from focus.vocabulary import Answer, Offer, Ping, Reason, Stream, Told, View
+from focus.vocabulary import Answer, Demand, Offer, Ping, Reason, Stream, Told, View
 from signalling import events, metadata
 from signalling.admission import Caller
 from signalling.leg import Leg, Move, State, Way
@@ -40,6 +40,8 @@ class Spokesman:
                 self._channel(leg, "m.call.sdp_stream_metadata_changed", {events.METADATA: metadata.dump(told.streams)})
             case Ping():
                 self._channel(leg, "m.call.ping", {})
+            case Demand():
+                self._channel(leg, events.DEMAND, metadata.dump_demand(told.pictures))
             case _:
                 raise AssertionError("an end is told by hang_up")
 

@@ -20,6 +20,7 @@ from focus.vocabulary import (
     Answered,
     Asked,
     ConferenceId,
+    Demand,
     Description,
     Join,
     Kind,
@@ -38,6 +39,11 @@ from focus.vocabulary import (
     Want,
     Wanted,
 )
+
+
+def settled(told: list[Told]) -> list[Told]:
+    """What was told of sessions and streams; what a publisher is asked to send is another matter."""
+    return [effect for effect in told if not isinstance(effect, Demand)]
 
 
 @dataclass(slots=True)

@@ -77,7 +77,7 @@ def test_a_portrait_camera_is_measured_by_the_side_that_fills_the_tile() -> None
     [
         ((F, Q), (640, 360), Q),  # the nearest lower one that flows, since more may not fit
         ((F, H), (320, 180), H),  # else the nearest higher
-        ((), (640, 360), H),  # nothing flows: the right one, so that nothing changes hands
+        ((), (640, 360), Q),  # nothing flows: the one that comes first
     ],
 )
 def test_where_the_right_layer_does_not_flow_the_nearest_does(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from offers import channel, microphone, offer, picture
-from room import Caller, Room
+from room import Caller, Room, settled
 from table import ADDRESS
 
 from focus.commands import Connected, Message, Opened, Reachable, Restart
@@ -150,10 +150,11 @@ def test_wanting_the_same_again_or_another_size_needs_no_offer() -> None:
     room = Room()
     alice, guest = Caller(room, "alice").join(), Caller(room, "guest").join()
     alice.flow("f", "h", "q")
+    room.wait(room.limits.rise_hold)
     guest.want(alice, 320, 180)
     camera = next(number for number, route in room.engine.routes.items() if route.mid == "w1")
     for width, height, rid in ((320, 180, "q"), (1280, 720, "f"), (640, 360, "h")):
-        assert guest.want(alice, width, height) == []
+        assert settled(guest.want(alice, width, height)) == []
         assert room.engine.layers[camera] == rid
 
 
@@ -202,7 +203,7 @@ def test_when_offers_collide_ours_gives_way_and_is_made_again() -> None:
     text = offer(microphone(), picture(), channel(), fingerprint=guest.local.fingerprint)
     guest.answering = True
     told = guest.reoffer(text)
-    assert [type(effect) for effect in told if effect.peer == GUEST] == [Answer, Offer]
+    assert [type(effect) for effect in settled(told) if effect.peer == GUEST] == [Answer, Offer]
     assert len(room.engine.routes) == 2
 
 
@@ -216,7 +217,7 @@ def test_a_restart_of_ice_keeps_the_transport_and_changes_our_credentials() -> N
         microphone(), picture(), channel(), *ours, ufrag="another", fingerprint=guest.local.fingerprint
     )
     room.engine.gathering = True
-    assert room.post(Offered(GUEST, text, ())) == [], "the answer names the new addresses"
+    assert settled(room.post(Offered(GUEST, text, ()))) == [], "the answer names the new addresses"
     told = room.post(Reachable(GUEST, ADDRESS))
     restart = room.engine.restarts[GUEST]
     assert isinstance(restart, Restart) and restart.remote.ufrag == "another" and restart.local != opened.local

@@ -61,6 +61,7 @@ CHANNEL: list[tuple[dict[str, Any], events.Channel]] = [
     ),
     ({"type": "m.call.ping", "content": {}}, events.Ping()),
     ({"type": "m.call.pong"}, events.Pong()),
+    ({"type": "weir.call.demand_taken", "content": {}}, events.Taken()),
     ({"type": "m.call.connect_to_focus", "content": {"foci": []}}, events.Unknown()),
 ]
 

@@ -5,6 +5,7 @@
  * channel, but for an ICE restart, when that has no path. It never dials twice: whoever
  * made it decides what comes after `ended`. Events are handled one after another.
  */
+import { DEMAND, DEMAND_TAKEN, readDemand } from "../core/demand";
 import { object, parseObject, text, type Json } from "../core/json";
 import { CHANNEL_METADATA, readMetadata, TO_DEVICE_METADATA, writeMetadata } from "../core/metadata";
 import {
@@ -167,6 +168,10 @@ export class Leg {
         return this.hearer.streams(readMetadata(content[CHANNEL_METADATA], this.dial.self));
       case "m.call.negotiate":
         return this.describe(content, content[CHANNEL_METADATA], true);
+      case DEMAND:
+        await this.outgoing.obey(readDemand(content));
+        this.say(DEMAND_TAKEN, {});
+        return;
     }
   }
 

@@ -5,6 +5,7 @@
  * and needs no negotiation. A shared screen gets new lines, and gives them up at its end.
  * Ids in our metadata are read from our own description: those are what the focus sees.
  */
+import { activity, ALL, nameOf, type Demand } from "../core/demand";
 import type { OwnStream } from "../core/metadata";
 import { sections } from "../core/sdp";
 import type { TrackInfo } from "../core/vocabulary";
@@ -21,6 +22,7 @@ export class Outgoing {
   private readonly mic: RTCRtpTransceiver;
   private readonly camera: RTCRtpTransceiver;
   private shared: ShareLines | undefined;
+  private demand = ALL;
   private readonly stopWatching: () => void;
 
   /** `lines`: the description must be negotiated anew. `words`: only what we say of our streams changed. */
@@ -69,6 +71,23 @@ export class Outgoing {
       });
     }
     return streams;
+  }
+
+  /** Send no more of our pictures than the focus needs. Muting is another matter: it takes the track away. */
+  async obey(demand: Demand): Promise<void> {
+    this.demand = demand;
+    await Promise.all([this.camera, this.shared?.video].map((line) => line && this.limit(line)));
+  }
+
+  private async limit({ mid, sender }: RTCRtpTransceiver): Promise<void> {
+    const line = sections(this.pc.localDescription?.sdp ?? "").find((one) => one.mid === mid);
+    const parameters = sender.getParameters();
+    if (!line || !parameters.encodings?.length) return;
+    const active = activity(parameters.encodings, this.demand.get(nameOf(line.streamId, line.trackId)));
+    if (parameters.encodings.every((one, i) => (one.active ?? true) === active[i])) return;
+    parameters.encodings.forEach((one, i) => (one.active = active[i] ?? true));
+    // It fails where a description is being applied that takes the line away.
+    await sender.setParameters(parameters).catch(() => undefined);
   }
 
   /** The line of our voice, whose level can be read. */

@@ -1,0 +1,141 @@
+"""What publishers are asked to send: of each picture the layers up to the largest that somebody needs.
+
+Pure. Up at once, down after a hold, since what was stopped takes a moment to come back. Layers below the largest
+are kept: a link that becomes thin falls back on them at once. It does not know budgets: what a thin link holds back
+is wanted still. Nor does it know how a publisher is told.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from types import MappingProxyType
+
+from focus.limits import Limits
+from focus.snapshot import Conference, Duty, Peer, Published
+from focus.subscribe import chosen
+from focus.vocabulary import SINGLE, Kind, PeerId, Rid, TrackId, Want
+
+ONLY = (SINGLE,)
+Ranked = Sequence[tuple[Rid, tuple[float, float]]]
+
+
+def demand(conference: Conference, last: Conference, now: float) -> Conference:
+    """Bring what each publisher is asked for up to date. `last` went through here before."""
+    conference, risen = _risen(conference, now)
+    sought = seek(conference, last)
+    alike = sought is last.sought and conference.tracks is last.tracks
+    if alike and now < last.review:
+        return replace(conference, sought=sought, review=last.review)
+    moved: dict[PeerId, Peer] = {}
+    review = risen
+    for name, own in conference.roster.own.items():
+        peer = conference.peers[name]
+        duties: dict[TrackId, Duty] = {}
+        for track in own:
+            if track.kind is Kind.AUDIO:
+                continue
+            ranks = tuple(rid for rid, _ in conference.roster.ranked[track.id]) or ONLY
+            need = max(sought[track.id].values(), default=None)
+            made = duty(peer.duties.get(track.id), ranks, need, bool(track.layers), conference.limits, now)
+            duties[track.id] = made
+            review = min(review, due(made, conference.limits, need is None))
+        if duties != peer.duties:
+            moved[name] = replace(peer, duties=MappingProxyType(duties))
+    peers = MappingProxyType({**conference.peers, **moved}) if moved else conference.peers
+    return replace(conference, peers=peers, sought=sought, review=review)
+
+
+def _risen(conference: Conference, now: float) -> tuple[Conference, float]:
+    """Let pictures that have had their time come up; also when the next ones will have."""
+    hold, next_one = conference.limits.rise_hold, math.inf
+    tracks = dict(conference.tracks)
+    for name, track in conference.tracks.items():
+        if track.rising is not None and now >= track.rising + hold:
+            tracks[name] = replace(track, rising=None)
+        elif track.rising is not None:
+            next_one = min(next_one, track.rising + hold)
+    same = all(conference.tracks[name] is track for name, track in tracks.items())
+    return (conference if same else replace(conference, tracks=MappingProxyType(tracks))), next_one
+
+
+def seek(conference: Conference, last: Conference) -> Mapping[TrackId, Mapping[PeerId, int]]:
+    """Who needs each picture up to which of its layers, counted from the smallest. `last`: see `demand`."""
+    roster, known = conference.roster, last.roster
+    moved = [peer for name, peer in conference.peers.items() if _wants_anew(peer, last.peers.get(name))]
+    gone = last.peers.keys() - conference.peers.keys()
+    if roster is known and not moved and not gone:
+        return last.sought
+    found: dict[TrackId, Mapping[PeerId, int]] = {}
+    for track in conference.tracks.values():
+        if track.kind is Kind.AUDIO:
+            continue
+        ranked, before = roster.ranked[track.id], last.sought.get(track.id)
+        same = last.tracks.get(track.id) is track and known.ranked.get(track.id) == ranked
+        if before is None or not same:
+            found[track.id] = _needs(conference, track, ranked, conference.peers.values())
+            continue
+        after = {name: rank for name, rank in before.items() if name not in gone} if gone else dict(before)
+        for peer in moved:
+            after.pop(peer.id, None)
+        after |= _needs(conference, track, ranked, moved)
+        found[track.id] = before if after == before else after
+    same = found.keys() == last.sought.keys() and all(found[name] is last.sought[name] for name in found)
+    return last.sought if same else MappingProxyType(found)
+
+
+def _wants_anew(peer: Peer, before: Peer | None) -> bool:
+    return before is None or before.wants is not peer.wants
+
+
+def _needs(conference: Conference, track: Published, ranked: Ranked, peers: Iterable[Peer]) -> dict[PeerId, int]:
+    """Those of some peers who want a track, and up to which of its layers."""
+    owner = conference.peers[track.peer].owner
+    found = {}
+    for peer in peers:
+        want = peer.wants.get((track.stream, track.name))
+        if want is not None and peer.owner != owner:
+            found[peer.id] = top(ranked, track.layers, want)
+    return found
+
+
+def top(ranked: Ranked, layers: Mapping[Rid, tuple[int, int]], want: Want) -> int:
+    """The place of the largest layer that a want needs: the right one, or a larger one that stands in for it."""
+    if not ranked:
+        return 0
+    rids = [rid for rid, _ in ranked]
+    return max(rids.index(chosen(ranked, rids, want)), rids.index(chosen(ranked, layers, want)))
+
+
+def duty(
+    before: Duty | None, ranks: tuple[Rid, ...], need: int | None, flows: bool, limits: Limits, now: float
+) -> Duty:
+    """What to ask of a picture now.
+
+    `ranks`: its layers, smallest first. `need`: the place of the largest that is needed, None if nobody watches.
+    `flows`: whether any of them does. A publisher that nothing was said to yet (`before` is None) sends all.
+    """
+    asked, spare = (before.layers, before.spare) if before is not None else (ranks, ())
+    silent = None
+    if need is not None and not flows:
+        silent = before.silent if before is not None and before.silent is not None else now
+        # A browser leaves out layers that a small capture has no pixels for, and need not say which.
+        if now >= silent + limits.silent_patience:
+            need = len(ranks) - 1
+    needed = ranks[: need + 1] if need is not None else ()
+    since = dict(spare)
+    hold = limits.idle_hold if need is None else limits.layer_hold
+    held = {rid: since.get(rid, now) for rid in asked if rid in ranks and rid not in needed}
+    kept = tuple((rid, at) for rid, at in held.items() if now < at + hold)
+    names = {rid for rid, _ in kept}
+    return Duty(tuple(rid for rid in ranks if rid in needed or rid in names), kept, silent)
+
+
+def due(made: Duty, limits: Limits, idle: bool) -> float:
+    """When a duty changes if nothing happens."""
+    hold = limits.idle_hold if idle else limits.layer_hold
+    times = [at + hold for _, at in made.spare]
+    if made.silent is not None:
+        times.append(made.silent + limits.silent_patience)
+    return min(times, default=math.inf)
