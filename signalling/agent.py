@@ -193,9 +193,8 @@ class Agent:
             for conf, user, entry in admission.named(room, self._us, now):
                 if self._legs.of_key((room.id, conf, user, entry.device)) is not None:
                     continue
-                ghost = calls.get((user, entry.device, entry.session, conf))
                 caller = Caller(user, entry.device, entry.session, conf, None)
-                self._speech.hang_up_ghost(caller, ghost)
+                self._speech.hang_up_ghost(caller, calls.get((user, entry.device, entry.session, conf)))
 
     # Messages.
 
@@ -294,19 +293,18 @@ class Agent:
         self._judge(knock)
 
     def _judge(self, knock: Knock) -> None:
-        verdict = admission.admit(self._rooms, self._us, knock.caller, int(self._wall() * 1000))
-        match verdict:
-            case admission.Admit():
-                self._admit(knock, verdict.room)
-            case admission.Wait():
+        match admission.admit(self._rooms, self._us, knock.caller, int(self._wall() * 1000)):
+            case admission.Admit(room):
+                self._admit(knock, room)
+            case admission.Wait(why):
                 if self._clock() - knock.since > self._limits.wait_for_state:
-                    self._refuse(knock, verdict.why)
+                    self._refuse(knock, why)
                 elif len(self._waiting) >= self._limits.waiting:
                     self.faults["too_many_waiting"] += 1
                 else:
                     self._waiting.append(knock)
-            case admission.Refuse():
-                self._refuse(knock, verdict.why)
+            case admission.Refuse(why):
+                self._refuse(knock, why)
 
     def _refuse(self, knock: Knock, why: str) -> None:
         """Say no once. An invite of a session that is over came late, delivered again (digest §20.7): say nothing."""
@@ -376,10 +374,9 @@ class Agent:
     def hear(self, conference: ConferenceId, peer: PeerId, text: str) -> None:
         """One message of the client's data channel."""
         leg = self._legs.of_peer(peer)
-        if leg is None:
-            return
-        leg.opened = True
-        self._guard(lambda: self._heard(leg, text))
+        if leg is not None:
+            leg.opened = True
+            self._guard(lambda: self._heard(leg, text))
 
     def _heard(self, leg: Leg, text: str) -> None:
         event = events.parse_channel(text, self._limits.text, self._limits.depth)
