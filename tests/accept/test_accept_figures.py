@@ -42,6 +42,7 @@ SAMPLES: dict[str, dict[str, Any]] = {
     "quality": {"direct": CALL, "plain": CALL, "olm": CALL, "ratio": 1.0},
     "browsers": {"pairs": 56, "least_fps": 9.5, "judged": "6 of 6", "late_seconds": 0.9, "load": 1.5},
     "layers": {"worst_seconds": 0.4, "offers": 0, "second": {"sizes": [1280], "fps_during": 29.8}},
+    "nobody-watches": {"seconds_to_silence": 1.13, "ms_to_picture": 164.4, "load": 4.3},
     "soak": {"focus": {"1 min": USED, "end": USED}, "stood_still": 0},
     "restart": restart.judged([{"Ada": 1.0, restart.PAGE: 1.5}], 1, True),
     "signalling": signalling.verdict([STAGE]),
