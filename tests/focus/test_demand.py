@@ -161,7 +161,7 @@ def layers(room: Room, name: str) -> list[Rid | None]:
 
 
 NEEDS = st.one_of(st.none(), st.integers(0, 2))
-STORIES = st.lists(st.tuples(st.floats(0.01, 8), NEEDS, st.booleans()), min_size=1, max_size=20)
+STORIES = st.lists(st.tuples(st.floats(0.01, 8), NEEDS, st.booleans()), min_size=1, max_size=12)
 
 
 @given(STORIES)
