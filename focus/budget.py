@@ -9,8 +9,8 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
-from focus.allocate import HEADROOM, UNIT, Allotment, Ask, Class, Option, allocate
-from focus.snapshot import UNSHARED, Conference, Peer, Published
+from focus.allocate import HEADROOM, UNIT, Allotment, Ask, Class, Option, allocate, need
+from focus.snapshot import Conference, Peer, Published
 from focus.subscribe import chosen, decodes, wanted
 from focus.vocabulary import SINGLE, Kind, PeerId, Rid, RouteId, TrackId, Want
 
@@ -22,6 +22,8 @@ UNTOLD = (640.0, 360.0)
 "A picture of unknown size."
 LARGE = 480 * 270.0
 "Pixels from which on a picture is looked at, not glanced at."
+NEWS_OF_NEED = 0.1
+"Part by which what a peer could use must move to be told."
 LAG = 2.5
 "Seconds until a receiver's own estimate is of what is sent now."
 WEIGHTS = {Class.AUDIO: 1.0, Class.SCREEN: 8.0, Class.CAMERA: 1.0}
@@ -30,9 +32,13 @@ LARGE_WEIGHT = 2.0
 
 def allot(conference: Conference, peer: Peer, now: float) -> Peer:
     """Share a peer's estimate among what it takes. The same peer where nothing moves."""
-    if peer.estimate is None:
-        return peer if peer.allotment is UNSHARED else replace(peer, allotment=UNSHARED)
+    if peer.estimate is None and not conference.wide:
+        return peer
     found = asks(conference, peer)
+    if conference.wide and abs((needed := int(need(found))) - peer.need) > NEWS_OF_NEED * peer.need:
+        peer = replace(peer, need=needed)
+    if peer.estimate is None:
+        return peer
     estimate = float(peer.estimate)
     budget = estimate if conference.wide else _tried(found, peer.allotment, estimate, now)
     allotment = allocate(found, budget, peer.allotment, now)

@@ -176,6 +176,14 @@ class Keyframe:
 
 
 @dataclass(frozen=True, slots=True)
+class Need:
+    """What a peer's routes could use if its link carried it: nobody asks the link for more. 0 at first."""
+
+    peer: PeerId
+    bps: int
+
+
+@dataclass(frozen=True, slots=True)
 class Send:
     """Send one text message on a peer's data channel. Queued until the channel opens, bounded."""
 
@@ -183,7 +191,7 @@ class Send:
     text: str
 
 
-Command = Open | Restart | Close | Expect | Forget | Route | Unroute | SetLayer | Keyframe | Send
+Command = Open | Restart | Close | Expect | Forget | Route | Unroute | SetLayer | Keyframe | Need | Send
 
 
 # Events. Edges keep their order; levels (Estimate, Rates, Levels, Counters) overwrite.
@@ -267,7 +275,11 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """The newest view of what a peer can receive (a level). From REMB in the reference engine."""
+    """What a peer's link carries, in bits a second (a level): what may be sent to it.
+
+    The native engine estimates it from transport-wide feedback; where a peer sends none, and in the reference engine,
+    it is what the peer says itself (REMB).
+    """
 
     peer: PeerId
     bps: int
@@ -336,3 +348,5 @@ class Counters:
     rtx_out: int
     keyframe_requests: int
     drops: tuple[tuple[Drop, int], ...]
+    probes_out: int = 0
+    "Packets that asked a link for more."

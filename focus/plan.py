@@ -12,7 +12,20 @@ from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from types import MappingProxyType
 
-from focus.commands import Close, Command, Expect, Extensions, Forget, Open, Restart, Role, Route, SetLayer, Unroute
+from focus.commands import (
+    Close,
+    Command,
+    Expect,
+    Extensions,
+    Forget,
+    Need,
+    Open,
+    Restart,
+    Role,
+    Route,
+    SetLayer,
+    Unroute,
+)
 from focus.snapshot import Conference, Peer, Said, Slot
 from focus.subscribe import chosen, decodes, wanted
 from focus.view import look, view
@@ -49,6 +62,7 @@ class Leg:
     answer: Said | None
     offer: Said | None
     pings: int
+    need: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +150,7 @@ def _leg(conference: Conference, peer: Peer, was: Peer | None, before: Leg | Non
     )  # fmt: skip
     return Leg(
         opening, restart, MappingProxyType(expects), MappingProxyType(routes), MappingProxyType(layers), streams,
-        needed, peer.opened_at is not None, peer.answer, peer.offer, peer.pings,
+        needed, peer.opened_at is not None, peer.answer, peer.offer, peer.pings, peer.need,
     )  # fmt: skip
 
 
@@ -190,6 +204,8 @@ def changes(old: Plan, new: Plan) -> tuple[Command | Told, ...]:
                 up.append(route)
             if before is None or number not in before.routes or before.layers[number] != leg.layers[number]:
                 up.append(SetLayer(number, leg.layers[number]))
+        if leg.need != (before.need if before else 0):
+            up.append(Need(name, leg.need))
         told.extend(_told(name, before, leg))
     told.extend(Ended(name, reason) for name, reason in new.ended if (name, reason) not in old.ended)
     return (*down, *closed, *up, *told)

@@ -167,6 +167,8 @@ class Peer:
     "Bits a second that its link carries, None while nobody knows."
     allotment: Allotment[RouteId] = field(default_factory=lambda: UNSHARED)
     "What its routes have of that."
+    need: int = 0
+    "Bits a second that they could use."
 
     @property
     def channel(self) -> Line | None:

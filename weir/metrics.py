@@ -67,6 +67,7 @@ class Totals(Collector):
             ("weir_bytes_in", "Bytes received.", totals.bytes_in),
             ("weir_bytes_out", "Bytes sent.", totals.bytes_out),
             ("weir_retransmissions", "RTX packets sent.", totals.rtx_out),
+            ("weir_probes", "Packets that asked a link for more.", totals.probes_out),
             ("weir_keyframe_requests", "Keyframe requests sent to publishers.", totals.keyframe_requests),
         ):
             yield CounterMetricFamily(name, text, value)

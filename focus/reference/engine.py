@@ -23,6 +23,7 @@ from focus.commands import (
     Loss,
     Lost,
     Message,
+    Need,
     Open,
     Opened,
     Reachable,
@@ -121,6 +122,10 @@ class ReferenceEngine:
                         self._tally.drop(Drop.UNKNOWN_PEER)
                 case Send() | Restart():
                     self._to_transport(command)
+                case Need():
+                    # Nothing asks the link for more here.
+                    if command.peer not in self._peers:
+                        self._tally.drop(Drop.UNKNOWN_PEER)
                 case _:
                     self._table.obey(command, self.clock())
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from actions import Sent, Totals
-from focus.commands import Close, Command, Drop, Event, Open, Restart, Send
+from focus.commands import Close, Command, Drop, Event, Need, Open, Restart, Send
 from focus.reference.counters import Tally
 from focus.reference.rtp import is_rtcp
 from focus.reference.session import Session
@@ -34,6 +34,8 @@ class ReferenceTable:
                         self._tally.drop(Drop.UNKNOWN_PEER)
                 case Send() | Restart():
                     raise TypeError("a table has no transports")
+                case Need():
+                    pass
                 case _:
                     self._table.obey(command, now)
 

@@ -18,6 +18,7 @@ from focus.commands import (
     Expect,
     Forget,
     Keyframe,
+    Need,
     Open,
     Reachable,
     Restart,
@@ -44,6 +45,7 @@ class Table:
     tracks: dict[TrackId, Expect] = field(default_factory=dict)
     routes: dict[RouteId, Route] = field(default_factory=dict)
     layers: dict[RouteId, Rid | None] = field(default_factory=dict)
+    needs: dict[PeerId, int] = field(default_factory=dict)
     sent: list[Send] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
     used: set[RouteId] = field(default_factory=set)
@@ -97,6 +99,7 @@ class Table:
             case Close():
                 del self.peers[command.peer]
                 self.restarts.pop(command.peer, None)
+                self.needs.pop(command.peer, None)
                 assert not [t for t in self.tracks.values() if t.peer == command.peer], "its tracks go first"
                 assert not [r for r in self.routes.values() if r.peer == command.peer], "its routes go first"
             case Expect():
@@ -125,5 +128,8 @@ class Table:
                 self.layers[command.route] = command.layer
             case Keyframe():
                 assert command.track in self.tracks
+            case Need():
+                assert command.peer in self.peers
+                self.needs[command.peer] = command.bps
             case Send():
                 self.sent.append(command)

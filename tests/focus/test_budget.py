@@ -114,3 +114,13 @@ def test_sound_is_a_bit_of_the_budget_as_measured() -> None:
     room.post(Rates(room.track(others[0].name, "0"), ((SINGLE, 130_000),)))
     room.post(Estimate(watcher.peer, 270_000))
     assert carried(room, watcher, others) == "a-"
+
+
+def test_the_engine_knows_what_a_peer_could_use_and_asks_its_link_for_no_more() -> None:
+    room, watcher, others = call()
+    assert 7_000_000 < room.engine.needs[watcher.peer] < 9_000_000
+    watcher.unwant(others[0])
+    watcher.unwant(others[1])
+    room.wait(1)
+    assert 2_000_000 < room.engine.needs[watcher.peer] < 3_000_000
+    assert others[0].peer not in room.engine.needs, "it watches nobody"

@@ -172,6 +172,7 @@ pub enum Command {
     Unroute { route: RouteId },
     SetLayer { route: RouteId, layer: Option<Rid> },
     Keyframe { track: Name, layer: Rid },
+    Need { peer: Name, bps: u64 },
     Send { peer: Name, text: String },
 }
 
@@ -264,6 +265,7 @@ pub struct Tally {
     pub bytes_out: u64,
     pub rtx_out: u64,
     pub keyframe_requests: u64,
+    pub probes_out: u64,
     /// By place in `Drop::ALL`.
     pub drops: Vec<u64>,
 }
@@ -277,6 +279,7 @@ impl Default for Tally {
             bytes_out: 0,
             rtx_out: 0,
             keyframe_requests: 0,
+            probes_out: 0,
             drops: vec![0; Drop::ALL.len()],
         }
     }

@@ -5,6 +5,7 @@
 //! authenticated check came from it; nothing else is believed or answered.
 
 mod leaving;
+mod say;
 mod sharing;
 
 use std::collections::HashMap;
@@ -79,7 +80,8 @@ impl Engine {
     /// When to call `tick` next; None while there is nobody.
     #[must_use]
     pub fn deadline(&self) -> Option<Instant> {
-        (!self.keys.is_empty()).then_some(self.next_tick)
+        let tick = (!self.keys.is_empty()).then_some(self.next_tick)?;
+        Some(self.media.pace_deadline().map_or(tick, |pace| tick.min(pace)))
     }
 
     /// The datagram path. `datagram` is decrypted in place.
@@ -221,16 +223,8 @@ impl Engine {
                 self.media.set_layer(now, route, layer, &mut self.wires, &mut self.tally)
             }
             Command::Keyframe { track, layer } => self.media.keyframe(&track, &layer),
-            Command::Send { peer, text } => {
-                let Some(key) = self.keys.get(&peer).copied() else { return false };
-                let Wires { peers, outbox, .. } = &mut self.wires;
-                let Some(Some(found)) = peers.get_mut(key as usize) else { return false };
-                if let Err(why) = found.transport.send_text(now, &text, &mut Lane { outbox, peer: key }) {
-                    self.tally.drop(why);
-                }
-                self.report(now, key);
-                true
-            }
+            Command::Need { peer, bps } => self.keys.get(&peer).is_some_and(|key| self.media.need(*key, bps)),
+            Command::Send { peer, text } => self.say(now, &peer, &text),
         }
     }
 
@@ -361,6 +355,7 @@ impl Engine {
 
     /// Look at what is due. Call it at `deadline`, or later.
     pub fn tick(&mut self, now: Instant) {
+        self.media.pace(now, &mut self.wires, &mut self.tally);
         if now < self.next_tick {
             return;
         }

@@ -127,6 +127,7 @@ impl Engine {
             tally.rtx_out,
             tally.keyframe_requests,
             PyTuple::new(py, drops)?,
+            tally.probes_out,
         );
         make(py, "Counters", totals)
     }

@@ -97,6 +97,7 @@ impl Table {
     pub fn submit(&mut self, now: Duration, command: Command) -> bool {
         let done = match command {
             Command::Restart { .. } | Command::Send { .. } => return false,
+            Command::Need { peer, bps } => self.keys.get(&peer).is_some_and(|key| self.media.need(*key, bps)),
             Command::Open(open) => {
                 if !self.keys.contains_key(&open.peer) {
                     // As the engine gives them out: a freed one is used again.

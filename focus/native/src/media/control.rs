@@ -6,7 +6,7 @@ use std::time::Instant;
 use super::mirror::{What, share};
 use super::rtcp::{self, Report, SenderReport};
 use super::table::{RouteKey, TrackKey};
-use super::{Level, Media, PeerKey, Seconds, Sinks};
+use super::{Media, PeerKey, Seconds, Sinks};
 use crate::command::{Drop, Tally};
 
 impl Media {
@@ -22,19 +22,10 @@ impl Media {
                 Report::FullIntra(entries) => {
                     rtcp::first_words(entries).for_each(|ssrc| self.picture_lost(from, ssrc, tally));
                 }
-                Report::Remb(bps) => {
-                    if let Some(peer) = self.peers.get_mut(from) {
-                        peer.estimate = bps;
-                        Self::tell(&mut self.levels, Level::Estimate(from));
-                    }
-                }
+                Report::Remb(bps) => self.said(from, bps),
                 Report::Bye(leaving) => self.left(from, leaving, tally),
                 // Differs from the reference engine, which takes no interest in either.
-                Report::Arrivals(body) => {
-                    if self.peers.get_mut(from).is_some_and(|peer| !peer.departures.heard(body)) {
-                        tally.drop(Drop::MalformedRtcp);
-                    }
-                }
+                Report::Arrivals(body) => self.fed_back(from, body, now, tally),
                 Report::Receiver(_) => {}
             }
         }

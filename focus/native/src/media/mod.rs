@@ -17,6 +17,7 @@ pub mod extensions;
 pub mod frame;
 pub mod h264;
 mod ingress;
+mod link;
 pub mod mirror;
 pub mod missing;
 #[cfg(any(test, feature = "probes"))]
@@ -111,6 +112,8 @@ pub struct Media {
     mirrored: Vec<TrackKey>,
     edges: Vec<Event>,
     levels: Vec<Level>,
+    /// Peers to which a probe is leaving.
+    probing: Vec<PeerKey>,
     /// Room for one compound packet.
     scratch: Vec<u8>,
     /// Room for what one layer misses.
@@ -134,6 +137,7 @@ impl Media {
             mirrored: Vec::new(),
             edges: Vec::new(),
             levels: Vec::new(),
+            probing: Vec::new(),
             scratch: Vec::with_capacity(rtp::LONGEST),
             asking: Vec::with_capacity(missing::MOST_MISSING as usize),
         }
@@ -170,6 +174,7 @@ impl Media {
         }
         self.levels.retain(|level| *level != Level::Estimate(peer));
         self.order.retain(|key| *key != peer);
+        self.probing.retain(|key| *key != peer);
         self.peers.take(peer);
     }
 

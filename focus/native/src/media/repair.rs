@@ -109,6 +109,12 @@ impl Repair {
         Ok(self.sequence)
     }
 
+    /// The RTX number for a packet that nobody asked for, extended.
+    pub fn unasked(&mut self) -> u64 {
+        self.sequence += 1;
+        self.sequence
+    }
+
     /// A second passed: refill what may be retransmitted, half of what the layer sends in bits a second.
     pub fn second(&mut self, rate: u64) {
         self.budget = LEAST_RTX.max(rate / 16);

@@ -118,6 +118,12 @@ impl Rewriter {
         self.last_timestamp.wrapping_add(taken as u32)
     }
 
+    /// Sequence number and timestamp of the newest that left.
+    #[must_use]
+    pub fn newest(&self) -> (u16, u32) {
+        (self.last as u16, self.last_timestamp)
+    }
+
     /// An in-order packet of the current layer carries nothing: close the gap that it would leave.
     pub fn skip(&mut self, index: i64) {
         if index <= self.newest {

@@ -5,7 +5,7 @@
 //! It knows no socket: [`Sinks`] sends the bytes.
 
 use super::cache::Kept;
-use super::extensions::{Block, Own};
+use super::extensions::{Block, Copied, Own};
 use super::frame::copy;
 use super::repair::Repair;
 use super::rewriter::{Numbers, Rewriter};
@@ -177,6 +177,72 @@ impl Forward {
         let numbers =
             Numbers { sequence: index as i64, timestamp: sent.timestamp, picture: sent.picture, tl0: sent.tl0 };
         Ok(self.dump(&Outgoing { kept, numbers, pt, ssrc, index, original: Some(sequence) }, now, departures, sinks))
+    }
+
+    /// Whether the sink takes retransmissions, so that probes may look like them.
+    #[must_use]
+    pub fn pads(&self) -> bool {
+        self.route.rtx_ssrc.is_some() && self.route.codecs.iter().any(|codec| codec.rtx_pt.is_some())
+    }
+
+    /// Send one of the newest packets again, `back` before the last, though nobody asked. Bytes on the wire, None if it
+    /// is not kept.
+    pub fn repeat<S: Sinks>(
+        &mut self,
+        track: &Track,
+        back: u16,
+        now: Seconds,
+        departures: &mut Departures,
+        sinks: &mut S,
+    ) -> Option<usize> {
+        let ssrc = self.route.rtx_ssrc?;
+        let sequence = self.rewriter.newest().0.wrapping_sub(back);
+        let sent = self.repair.find(sequence)?;
+        let kept = track.known(sent.layer)?.cache.find(sent.index)?;
+        let pt = self.codec(kept.format, kept.clock)?.rtx_pt?;
+        let index = self.repair.unasked();
+        let numbers =
+            Numbers { sequence: index as i64, timestamp: sent.timestamp, picture: sent.picture, tl0: sent.tl0 };
+        self.dump(&Outgoing { kept, numbers, pt, ssrc, index, original: Some(sequence) }, now, departures, sinks)
+    }
+
+    /// Send a retransmission of nothing: so many bytes of padding (RFC 3550 §5.1), 255 at most. Bytes on the wire, None if
+    /// it was not sent.
+    pub fn pad<S: Sinks>(
+        &mut self,
+        bytes: u32,
+        now: Seconds,
+        departures: &mut Departures,
+        sinks: &mut S,
+    ) -> Option<usize> {
+        let ssrc = self.route.rtx_ssrc?;
+        let pt = self.route.codecs.iter().find_map(|codec| codec.rtx_pt)?;
+        let index = self.repair.unasked();
+        let own = Own::new(now, departures.next(), None);
+        let block = Block::new(&self.route.extensions, self.route.mid.as_bytes(), &own, &Copied::default(), &[]);
+        let (extensions, padding) = (block.length(), bytes.clamp(1, 255) as u8);
+        let room = 12 + extensions + usize::from(padding);
+        let timestamp = self.rewriter.newest().1;
+        let mut write = |out: &mut [u8]| {
+            let Some((head, rest)) = out.split_first_chunk_mut::<12>() else { return 0 };
+            let first = if extensions > 0 { 0xB0 } else { 0xA0 };
+            let [s1, s2] = (index as u16).to_be_bytes();
+            let [t1, t2, t3, t4] = timestamp.to_be_bytes();
+            let [c1, c2, c3, c4] = ssrc.to_be_bytes();
+            *head = [first, pt, s1, s2, t1, t2, t3, t4, c1, c2, c3, c4];
+            let Some((extended, rest)) = rest.split_at_mut_checked(extensions) else { return 0 };
+            block.write(extended);
+            rest.fill(0);
+            if let Some(last) = rest.last_mut() {
+                *last = padding;
+            }
+            room
+        };
+        let sent = sinks.rtp(self.sink, index, room, &mut write);
+        if sent.is_some() && self.route.extensions.transport_cc != 0 {
+            departures.left(now, room);
+        }
+        sent
     }
 
     /// Measure a packet, and write it where the sink wants it.

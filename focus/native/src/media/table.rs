@@ -2,6 +2,7 @@
 //!
 //! Names are for the control plane's commands only: see `mod.rs`.
 
+use super::link::Link;
 use super::twcc::{Arrivals, Departures};
 use crate::command::{Name, Rid};
 
@@ -103,6 +104,10 @@ pub struct Peer {
     pub left: u32,
     /// The newest estimate of what it can receive, in bits a second.
     pub estimate: u64,
+    /// What its routes could use, in bits a second.
+    pub need: f64,
+    /// Its link, once it told of packets.
+    pub link: Option<Box<Link>>,
 }
 
 impl Peer {
@@ -118,6 +123,8 @@ impl Peer {
             departures: Departures::default(),
             left: MOST_PACKETS,
             estimate: 0,
+            need: 0.0,
+            link: None,
         }
     }
 

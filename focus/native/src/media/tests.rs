@@ -8,6 +8,7 @@ use super::{Media, PeerKey, Sinks};
 use crate::command::{Codec, Drop, Event, Expect, Extensions, Format, Kind, Rid, Route, Tally};
 
 mod forwarding;
+mod links;
 mod mirrored;
 mod streams;
 mod switches;

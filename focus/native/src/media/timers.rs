@@ -29,6 +29,7 @@ impl Media {
             at += 1;
             self.look(peer, now, sinks, tally);
             self.request_keyframes(peer, now, sinks, tally);
+            self.look_at_link(peer, now);
             if self.beat.is_multiple_of(FEEDBACK) {
                 self.tell_arrivals(peer, sinks, tally);
             }

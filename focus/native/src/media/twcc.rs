@@ -237,6 +237,8 @@ pub struct Departures {
     /// By number. Empty until the first packet leaves with one.
     ring: Vec<Left>,
     told: Vec<Told>,
+    /// Bytes that left since somebody looked.
+    unlooked: usize,
 }
 
 /// A packet that left: 16 bytes.
@@ -264,12 +266,13 @@ impl Departures {
             let size = u16::try_from(size.max(1)).unwrap_or(u16::MAX);
             *place = Left { at: now, sequence: self.next as u32, size };
         }
+        self.unlooked += size;
         self.next += 1;
     }
 
     /// Take a peer's feedback in; what the estimator did not fetch of the one before is gone. False when malformed.
     pub fn heard(&mut self, body: &[u8]) -> bool {
-        let Self { next, ring, told } = self;
+        let Self { next, ring, told, .. } = self;
         told.clear();
         read(body, |number, arrived| {
             let sequence = expand(i64::from(number), Some(*next), 16);
@@ -278,6 +281,17 @@ impl Departures {
                 told.push(Told { sequence, sent: left.at, size: left.size, arrived });
             }
         })
+    }
+
+    /// The next transport-wide number, extended.
+    #[must_use]
+    pub fn number(&self) -> i64 {
+        self.next
+    }
+
+    /// Bytes that left since this was asked last.
+    pub fn unlooked(&mut self) -> usize {
+        std::mem::take(&mut self.unlooked)
     }
 
     /// What the newest feedback told.

@@ -117,6 +117,7 @@ impl Tally {
         self.bytes_out += other.bytes_out;
         self.rtx_out += other.rtx_out;
         self.keyframe_requests += other.keyframe_requests;
+        self.probes_out += other.probes_out;
         for (count, more) in self.drops.iter_mut().zip(&other.drops) {
             *count += more;
         }

@@ -91,7 +91,7 @@ impl Router {
                 }
                 self.order(worker, command);
             }
-            Command::Send { ref peer, .. } => {
+            Command::Send { ref peer, .. } | Command::Need { ref peer, .. } => {
                 let worker = self.keep(peer, &command);
                 self.order(worker, command);
             }

@@ -84,6 +84,7 @@ pub(super) fn command(object: &Bound<'_, PyAny>) -> PyResult<Command> {
             layer: get::<Option<String>>(object, "layer")?.map(Into::into),
         },
         "Keyframe" => Command::Keyframe { track: text(object, "track")?, layer: text(object, "layer")? },
+        "Need" => Command::Need { peer: text(object, "peer")?, bps: get(object, "bps")? },
         "Send" => Command::Send { peer: text(object, "peer")?, text: get(object, "text")? },
         _ => return Err(PyTypeError::new_err(format!("{kind} is no command"))),
     })

@@ -1,0 +1,201 @@
+//! What a peer's link carries: its estimator, fed with what left and what the peer told of it, and the probes that ask
+//! for more.
+//!
+//! Here an estimate becomes a level for the control plane. A probe is sent on the RTX SSRC of a route: packets that the
+//! peer has already, which it may use where one was lost, or bare padding on a thin path. It leaves at its rate,
+//! packet by packet, whenever [`Media::pace`] is called in time.
+
+use std::time::{Duration, Instant};
+
+use super::table::RouteKey;
+use super::{Level, Media, PeerKey, Seconds, Sinks};
+use crate::command::{Drop, Tally};
+use crate::estimate::Estimator;
+use crate::estimate::probes::{Cluster, LEAST_PACKETS};
+
+/// An estimate is told again when it moved by that part.
+const NEWS: f64 = 0.03;
+/// Packets of a probe from this size on are old media.
+const MEDIA: u32 = 400;
+/// What an RTX packet without payload carries at most beside its padding, about.
+const HEAD: u32 = 40;
+/// Packets of a probe that leave at once when we are late.
+const AT_ONCE: u32 = 8;
+
+/// The estimate of one peer's link. Made by the first feedback.
+#[derive(Debug)]
+pub struct Link {
+    estimator: Estimator,
+    /// What the control plane knows.
+    told: f64,
+    probe: Option<Probe>,
+}
+
+/// A probe that is leaving.
+#[derive(Clone, Copy, Debug)]
+struct Probe {
+    cluster: Cluster,
+    /// Its first transport-wide number, extended.
+    first: i64,
+    packets: u32,
+    bytes: u32,
+    began: Seconds,
+    /// When its next packet is due.
+    next: Seconds,
+}
+
+impl Probe {
+    fn over(&self) -> bool {
+        self.bytes >= self.cluster.bytes && self.packets >= LEAST_PACKETS
+    }
+}
+
+impl Link {
+    fn new(need: f64) -> Self {
+        let mut estimator = Estimator::default();
+        estimator.want(need);
+        Self { estimator, told: 0.0, probe: None }
+    }
+
+    /// Whether the control plane should know: the first estimate, and each that moved.
+    fn news(&mut self) -> bool {
+        let bps = self.estimator.bps();
+        let news = (bps - self.told).abs() > NEWS * self.told;
+        if news {
+            self.told = bps;
+        }
+        news
+    }
+}
+
+impl Media {
+    /// What a peer's routes could use if its link carried it, in bits a second. False for a peer that is gone.
+    pub fn need(&mut self, peer: PeerKey, bps: u64) -> bool {
+        let Some(peer) = self.peers.get_mut(peer) else { return false };
+        peer.need = bps as f64;
+        if let Some(link) = &mut peer.link {
+            link.estimator.want(peer.need);
+        }
+        true
+    }
+
+    /// The peer's own estimate (REMB). It counts where it tells nothing of single packets.
+    pub(super) fn said(&mut self, from: PeerKey, bps: u64) {
+        let Some(peer) = self.peers.get_mut(from).filter(|peer| peer.link.is_none()) else { return };
+        peer.estimate = bps;
+        Self::tell(&mut self.levels, Level::Estimate(from));
+    }
+
+    /// Transport-wide feedback came.
+    pub(super) fn fed_back(&mut self, from: PeerKey, body: &[u8], now: Seconds, tally: &mut Tally) {
+        let Some(peer) = self.peers.get_mut(from) else { return };
+        if !peer.departures.heard(body) {
+            return tally.drop(Drop::MalformedRtcp);
+        }
+        if peer.departures.told().is_empty() {
+            return;
+        }
+        let need = peer.need;
+        let link = peer.link.get_or_insert_with(|| Box::new(Link::new(need)));
+        link.estimator.left(now, peer.departures.unlooked());
+        link.estimator.told(now, peer.departures.told());
+        if link.news() {
+            peer.estimate = link.told as u64;
+            Self::tell(&mut self.levels, Level::Estimate(from));
+        }
+    }
+
+    /// Every tick: whether a peer went silent, and whether to ask for more.
+    pub(super) fn look_at_link(&mut self, key: PeerKey, now: Seconds) {
+        let Some(peer) = self.peers.get_mut(key) else { return };
+        let bytes = peer.departures.unlooked();
+        let Some(link) = &mut peer.link else { return };
+        if bytes > 0 {
+            link.estimator.left(now, bytes);
+        }
+        link.estimator.tick(now);
+        if link.news() {
+            peer.estimate = link.told as u64;
+            Self::tell(&mut self.levels, Level::Estimate(key));
+        }
+        if link.probe.is_some() || peer.sinks.is_empty() {
+            return;
+        }
+        if let Some(cluster) = link.estimator.probe(now) {
+            let first = peer.departures.number();
+            link.probe = Some(Probe { cluster, first, packets: 0, bytes: 0, began: now, next: now });
+            self.probing.push(key);
+        }
+    }
+
+    /// When to call [`Media::pace`], if there is anything to pace.
+    #[must_use]
+    pub fn pace_deadline(&self) -> Option<Instant> {
+        let links = self.probing.iter().filter_map(|key| self.peers.get(*key)?.link.as_ref()?.probe);
+        let next = links.map(|probe| probe.next).min_by(f64::total_cmp)?;
+        Some(self.epoch + Duration::from_secs_f64(next.max(0.0)))
+    }
+
+    /// Send what is due of the probes.
+    pub fn pace<S: Sinks>(&mut self, now: Instant, sinks: &mut S, tally: &mut Tally) {
+        if self.probing.is_empty() {
+            return;
+        }
+        let now = self.seconds(now);
+        let mut at = 0;
+        while let Some(key) = self.probing.get(at).copied() {
+            if self.probe(key, now, sinks, tally) {
+                at += 1;
+            } else {
+                self.probing.swap_remove(at);
+            }
+        }
+    }
+
+    /// Send what is due of a peer's probe. False when it is over.
+    fn probe<S: Sinks>(&mut self, key: PeerKey, now: Seconds, sinks: &mut S, tally: &mut Tally) -> bool {
+        let carrier = self.carrier(key);
+        let Self { peers, routes, tracks, .. } = self;
+        let Some(peer) = peers.get_mut(key) else { return false };
+        let Some(link) = &mut peer.link else { return false };
+        let Some(probe) = &mut link.probe else { return false };
+        let route = carrier.and_then(|route| routes.get_mut(route)).filter(|_| sinks.connected(key));
+        // A clock that stood still is no reason for a burst: what it would find is a queue.
+        let late = now - probe.next;
+        let Some(route) = route.filter(|_| late < 0.5) else {
+            link.probe = None;
+            return false;
+        };
+        let Some(track) = tracks.get(route.track) else { return false };
+        let mut burst = 0;
+        while !probe.over() && probe.next <= now && burst < AT_ONCE {
+            let wanted = probe.cluster.packet;
+            let sent = (wanted >= MEDIA)
+                .then(|| route.repeat(track, probe.packets as u16, now, &mut peer.departures, sinks))
+                .flatten()
+                .or_else(|| route.pad(wanted.saturating_sub(HEAD), now, &mut peer.departures, sinks));
+            let Some(bytes) = sent else {
+                link.probe = None;
+                return false;
+            };
+            tally.probes_out += 1;
+            tally.packets_out += 1;
+            tally.bytes_out += bytes as u64;
+            (probe.packets, probe.bytes, burst) = (probe.packets + 1, probe.bytes + bytes as u32, burst + 1);
+            probe.next = probe.began + f64::from(probe.bytes) * 8.0 / probe.cluster.bps;
+        }
+        if probe.over() {
+            link.estimator.probed(now, probe.cluster.bps, probe.first..=peer.departures.number() - 1);
+            link.probe = None;
+            return false;
+        }
+        true
+    }
+
+    /// The route that carries a peer's probes: one that may send again, best of all one that sends now.
+    fn carrier(&self, key: PeerKey) -> Option<RouteKey> {
+        let routes = self.peers.get(key)?.sinks.iter().map(|sink| sink.1);
+        let able = routes.filter_map(|key| self.routes.get(key).filter(|route| route.pads()).map(|route| (key, route)));
+        able.max_by_key(|(_, route)| (route.layer.is_some(), route.packets)).map(|(key, _)| key)
+    }
+}

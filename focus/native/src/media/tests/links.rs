@@ -1,0 +1,145 @@
+//! A subscriber's link in virtual time: what the control plane hears of it, and what asks it for more.
+
+use std::collections::{HashSet, VecDeque};
+
+use super::super::twcc::Arrivals;
+use super::*;
+
+const DELAY: f64 = 0.03;
+/// Seconds of queue before the bottleneck; what would wait longer is lost.
+const QUEUE: f64 = 0.3;
+
+/// One camera, one subscriber, and a link between the focus and it.
+struct Link {
+    relay: Relay,
+    camera: Camera,
+    now: f64,
+    /// When the bottleneck has sent all that waits before it.
+    free: f64,
+    way: VecDeque<(f64, u16)>,
+    arrivals: Arrivals,
+    estimate: u64,
+    used: HashSet<(u32, u64)>,
+    longest_queue: f64,
+}
+
+impl Link {
+    fn new(need: u64) -> Self {
+        let ids = Extensions { mid: 1, transport_cc: 5, ..Extensions::default() };
+        let mut relay = Relay::of(expect(&[], &[]), Route { extensions: ids, ..route() });
+        assert!(relay.media.need(S, need));
+        relay.aim(Some(""), 0.0);
+        let camera = Camera::new(0x1000, "");
+        Self {
+            relay,
+            camera,
+            now: 0.0,
+            free: 0.0,
+            way: VecDeque::new(),
+            arrivals: Arrivals::default(),
+            estimate: 0,
+            used: HashSet::new(),
+            longest_queue: 0.0,
+        }
+    }
+
+    /// What left goes through the bottleneck.
+    fn carry(&mut self, bps: f64) {
+        for (peer, index, data) in std::mem::take(&mut self.relay.sinks.rtp) {
+            assert_eq!(peer, S);
+            let packet = read(&data);
+            assert!(self.used.insert((packet.ssrc, index)), "no number twice");
+            let wait = (self.free - self.now).max(0.0);
+            self.longest_queue = self.longest_queue.max(wait);
+            if wait > QUEUE {
+                continue;
+            }
+            self.free = self.now + wait + 8.0 * (data.len() + 44) as f64 / bps;
+            let number = packet.extensions.iter().find(|element| element.0 == 5).map(|element| &element.1);
+            let number = u16::from_be_bytes(number.unwrap().as_slice().try_into().unwrap());
+            self.way.push_back((self.free + DELAY, number));
+        }
+        while self.way.front().is_some_and(|first| first.0 <= self.now) {
+            let (at, number) = self.way.pop_front().unwrap();
+            self.arrivals.note(number, SSRC, at);
+        }
+    }
+
+    /// Let the camera send at one rate over a link of another.
+    fn run(&mut self, seconds: f64, camera: f64, link: f64) {
+        let end = self.now + seconds;
+        let mut step = (self.now * 1000.0).round() as u64;
+        while self.now < end {
+            self.now = step as f64 / 1000.0;
+            if step.is_multiple_of(33) {
+                let packets = ((camera / 30.0 / 8.0 / 1100.0).round() as usize).max(1);
+                let size = (camera / 30.0 / 8.0) as usize / packets;
+                let mut made = self.camera.frame(step.is_multiple_of(990), packets);
+                made.iter_mut().for_each(|packet| packet.resize(size.max(packet.len()), 7));
+                self.relay.publish(&made, self.now);
+            }
+            if step.is_multiple_of(20) {
+                self.relay.tick(self.now);
+            }
+            let at = self.relay.at(self.now);
+            if self.relay.media.pace_deadline().is_some_and(|due| due <= at) {
+                self.relay.media.pace(at, &mut self.relay.sinks, &mut self.relay.tally);
+            }
+            self.carry(link);
+            if step.is_multiple_of(60) {
+                let mut told = vec![];
+                self.arrivals.feedback(1, &mut vec![], |packet| told.push(packet.to_vec()));
+                told.iter().for_each(|packet| self.relay.control(S, packet, self.now));
+            }
+            for event in self.relay.events() {
+                if let Event::Estimate { bps, .. } = event {
+                    self.estimate = bps;
+                }
+            }
+            step += 1;
+        }
+    }
+}
+
+#[test]
+fn what_a_wide_link_carries_is_found_though_little_is_sent() {
+    let mut link = Link::new(2_000_000);
+    link.run(4.0, 300e3, 3e6);
+    assert!(link.estimate > 2_000_000, "{}", link.estimate);
+    let probes = link.relay.tally.probes_out;
+    assert!(probes > 5 && link.longest_queue < 0.1, "{probes} {}", link.longest_queue);
+    link.run(20.0, 300e3, 3e6);
+    assert_eq!(link.relay.tally.probes_out, probes, "with all that it needs, nobody asks for more");
+}
+
+#[test]
+fn nobody_asks_for_what_nobody_needs() {
+    let mut link = Link::new(0);
+    link.run(10.0, 300e3, 3e6);
+    assert!(link.relay.tally.probes_out == 0 && link.estimate > 300_000);
+}
+
+#[test]
+fn a_link_that_gets_narrow_is_told_of_soon_and_so_is_one_that_gets_wide_again() {
+    let mut link = Link::new(2_500_000);
+    link.run(5.0, 1e6, 4e6);
+    assert!(link.estimate > 2_000_000, "{}", link.estimate);
+    link.run(2.0, 1e6, 500e3);
+    assert!(link.estimate < 600_000, "{}", link.estimate);
+    // The camera's lowest layer is half of what the link carries: neither idle, nor able to grow by itself.
+    link.run(2.0, 300e3, 500e3);
+    link.run(6.0, 300e3, 4e6);
+    assert!(link.estimate > 1_500_000, "{}", link.estimate);
+}
+
+#[test]
+fn a_peer_that_tells_nothing_of_packets_is_believed_in_its_own_estimate() {
+    let mut link = Link::new(2_000_000);
+    link.relay.control(S, &bytes::rtcp(15, 206, b"\0\0\0\x01\0\0\0\0REMB\x01\x01\x86\xA0\x0A\x0B\x7F\xF0"), 0.1);
+    let told = link.relay.events();
+    assert!(matches!(told[..], [Event::Estimate { bps, .. }] if bps > 90_000), "{told:?}");
+    link.run(1.0, 300e3, 3e6);
+    let before = link.estimate;
+    link.relay.control(S, &bytes::rtcp(15, 206, b"\0\0\0\x01\0\0\0\0REMB\x01\x01\x86\xA0\x0A\x0B\x7F\xF0"), 1.1);
+    assert!(before > 200_000 && link.relay.events().is_empty(), "not beside what it tells of packets");
+}
