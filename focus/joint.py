@@ -1,0 +1,216 @@
+"""Which bit rates the layers of all publishers should have, chosen for a meeting as a whole.
+
+Pure (after the simulcast controller of SIGCOMM'22, "GSO-Simulcast"). Fixed rates for layers fit nobody's link: who has
+400 kbit/s for nine tiles sees two of them at 150. Here a layer's rate may lie below what its pixels usually take: then
+it shows the detail of a smaller picture. Whatever is tried is valued by what every viewer would be granted of it
+(`allocate.best`); the best of all that was tried is kept, the fixed rates among it, so that a meeting never ends
+below them. It knows no peers, no SDP and no time: chance is an argument, and who calls it bounds its work.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from focus.allocate import PAUSED, UNIT, Ask, Class, Option, best, utility
+from focus.vocabulary import Rid
+
+K = TypeVar("K", bound=Hashable)
+
+BITS_A_PIXEL = 2.6
+"Bits a second that show all detail of each pixel: 600 kbit/s at 640 x 360."
+PARTS = (0.26, 0.33, 0.42, 0.52, 0.65, 0.8, 1.0)
+"Of that, what a layer may be given: at less a lower one does as well."
+TRIED: tuple[float | None, ...] = (*PARTS, None)
+WORTH = 0.001
+"The part by which all viewers together must have more for rates to be changed."
+HEAT = 0.6
+"What may be lost at first, on average, for the chance of finding more behind it; less and less."
+ALL = 0.2
+"How often all publishers are changed alike."
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """One picture size that a publisher can encode."""
+
+    rid: Rid
+    pixels: float
+    bps: float
+    "What it has by itself, in bits a second."
+
+
+@dataclass(frozen=True, slots=True)
+class Publisher(Generic[K]):
+    """One camera."""
+
+    key: K
+    layers: tuple[Layer, ...]
+    "Smallest first."
+    uplink: float
+    "Bits a second that it can send, for all layers together."
+
+
+@dataclass(frozen=True, slots=True)
+class Shown(Generic[K]):
+    """A picture as one viewer shows it."""
+
+    publisher: K
+    pixels: float
+    weight: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Viewer(Generic[K]):
+    """One subscriber."""
+
+    pictures: tuple[Shown[K], ...]
+    downlink: float
+    "Bits a second for pictures."
+
+
+Rates = tuple[float | None, ...]
+"What a publisher's layers are given, in their order; None: not sent."
+
+
+@dataclass(frozen=True, slots=True)
+class Meeting(Generic[K]):
+    """Everybody."""
+
+    publishers: Mapping[K, Publisher[K]]
+    viewers: tuple[Viewer[K], ...]
+
+
+class _Search(Generic[K]):
+    """Where a search is, and the best that it has seen."""
+
+    def __init__(self, meeting: Meeting[K], work: int) -> None:
+        self.meeting = meeting
+        self.rates = self.best = fixed(meeting)
+        self.left = work
+        "Viewers that may still be valued."
+        self._each = [valued(meeting, viewer, self.rates) for viewer in meeting.viewers]
+        self._sum = self._best_sum = sum(self._each)
+        self._watched: dict[K, list[int]] = {}
+        for at, viewer in enumerate(meeting.viewers):
+            for picture in viewer.pictures:
+                self._watched.setdefault(picture.publisher, []).append(at)
+
+    def offer(self, changed: Mapping[K, Rates], mercy: float = 0.0) -> None:
+        """Take other rates of some publishers if all viewers together lose no more than `mercy` by them."""
+        changed = {key: rates for key, rates in changed.items() if rates != self.rates[key]}
+        touched = sorted({at for key in changed for at in self._watched.get(key, ())})
+        if not touched or self.left <= 0:
+            return
+        self.left -= len(touched)
+        rates = {**self.rates, **changed}
+        new = {at: valued(self.meeting, self.meeting.viewers[at], rates) for at in touched}
+        gain = sum(new.values()) - sum(self._each[at] for at in touched)
+        if gain <= -mercy:
+            return
+        self.rates = rates
+        self._sum += gain
+        for at, value in new.items():
+            self._each[at] = value
+        if self._sum > self._best_sum * (1 + WORTH):
+            self.best, self._best_sum = rates, self._sum
+
+
+def fixed(meeting: Meeting[K]) -> dict[K, Rates]:
+    """The layers as they are by themselves: of those that do not fit into an uplink, the largest are not sent."""
+    return {key: _fitting(publisher, tuple(layer.bps for layer in publisher.layers))
+            for key, publisher in meeting.publishers.items()}  # fmt: skip
+
+
+def joint(
+    meeting: Meeting[K], chance: random.Random, begin: Mapping[K, Rates] | None = None, work: int = 40_000
+) -> dict[K, Rates]:
+    """Rates for a meeting: at least as good for all together as the fixed ones.
+
+    `begin`: rates of before, kept where nothing better is found. `work`: how many times a viewer may be valued.
+    """
+    search = _Search(meeting, work)
+    if begin is not None:
+        known = {key: rates for key, rates in begin.items() if key in meeting.publishers}
+        search.offer({key: _fitting(meeting.publishers[key], rates) for key, rates in known.items()})
+    publishers = meeting.publishers
+    most = max((len(publisher.layers) for publisher in publishers.values()), default=0)
+    # What is better for all alike no change of one publisher may make worth it.
+    for place in range(most):
+        for part in TRIED:
+            search.offer(_given(search, list(publishers), {place: part}))
+    keys = list(publishers)
+    begun = search.left
+    while search.left > 0 and keys and most:
+        before = search.left
+        heat = HEAT * search.left / begun
+        some = keys if chance.random() < ALL else [chance.choice(keys)]
+        parts = {chance.randrange(most): chance.choice(TRIED) for _ in range(chance.choice((1, 2)))}
+        search.offer(_given(search, some, parts), -heat * math.log(1.0 - chance.random()))
+        # What changes nothing is work too.
+        search.left -= before == search.left
+    return search.best
+
+
+def _given(search: _Search[K], keys: Sequence[K], parts: Mapping[int, float | None]) -> dict[K, Rates]:
+    return {key: given(search.meeting.publishers[key], search.rates[key], parts) for key in keys}
+
+
+def given(publisher: Publisher[K], rates: Rates, parts: Mapping[int, float | None]) -> Rates:
+    """Rates with some layers at parts of what shows all their detail, and what fits into the uplink of that."""
+    new = list(rates)
+    for place, part in parts.items():
+        if place < len(new):
+            new[place] = None if part is None else part * BITS_A_PIXEL * publisher.layers[place].pixels
+    return _fitting(publisher, tuple(new))
+
+
+def _fitting(publisher: Publisher[K], rates: Rates) -> Rates:
+    """As a browser does: layers are filled from the smallest on, and the largest are not sent where nothing is left."""
+    left = publisher.uplink
+    kept: list[float | None] = []
+    for rate in rates:
+        kept.append(rate if rate is not None and rate <= left else None)
+        left -= kept[-1] or 0.0
+    return tuple(kept)
+
+
+def valued(meeting: Meeting[K], viewer: Viewer[K], rates: Mapping[K, Rates]) -> float:
+    """What a viewer has of the pictures that it would be granted."""
+    asks = [ask for picture in viewer.pictures if (ask := _ask(meeting.publishers[picture.publisher], picture, rates))]
+    return sum(
+        utility(ask, place) for ask, place in zip(asks, best(asks, viewer.downlink), strict=True) if place != PAUSED
+    )
+
+
+def _ask(publisher: Publisher[K], picture: Shown[K], rates: Mapping[K, Rates]) -> Ask[K] | None:
+    options: list[Option] = []
+    for layer, rate in zip(publisher.layers, rates[publisher.key], strict=True):
+        if rate is None:
+            continue
+        pixels = min(layer.pixels, rate / BITS_A_PIXEL)
+        if not options or rate > options[-1].bps and pixels > options[-1].pixels:
+            options.append(Option(layer.rid, rate, pixels))
+        if layer.pixels >= picture.pixels:
+            break
+    return (
+        Ask(publisher.key, Class.CAMERA, tuple(options), max(picture.pixels, UNIT / 16), picture.weight)
+        if options
+        else None
+    )
+
+
+def total(meeting: Meeting[K], rates: Mapping[K, Rates]) -> float:
+    """What all viewers have together."""
+    return sum(valued(meeting, viewer, rates) for viewer in meeting.viewers)
+
+
+def ladder(pixels: Sequence[float]) -> tuple[Layer, ...]:
+    """The customary layers at 150, 500 and 2500 kbit/s, smallest first, of pictures of these sizes."""
+    return tuple(
+        Layer(rid, size, bps)
+        for rid, size, bps in zip((Rid("q"), Rid("h"), Rid("f")), pixels, (150e3, 500e3, 2500e3), strict=False)
+    )
