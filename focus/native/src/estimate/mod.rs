@@ -8,6 +8,7 @@
 #![forbid(unsafe_code)]
 
 pub mod aimd;
+pub mod calm;
 pub mod groups;
 pub mod limited;
 pub mod loss;
@@ -21,6 +22,7 @@ pub mod trend;
 use crate::media::Seconds;
 use crate::media::twcc::Told;
 use aimd::Aimd;
+use calm::Calm;
 use groups::Groups;
 use limited::Limited;
 use loss::Losses;
@@ -55,6 +57,7 @@ pub struct Estimator {
     aimd: Aimd,
     losses: Losses,
     queue: Queue,
+    calm: Calm,
     probes: Probes,
     limited: Limited,
     /// What may be sent.
@@ -87,6 +90,7 @@ impl Estimator {
             aimd: Aimd::new(start, LEAST, MOST),
             losses: Losses::default(),
             queue: Queue::default(),
+            calm: Calm::default(),
             probes: Probes::default(),
             limited: Limited::default(),
             bps: start,
@@ -181,6 +185,7 @@ impl Estimator {
             let bytes = u32::from(one.size);
             self.throughput.take(one.sent, at, bytes);
             self.queue.take(now, at - one.sent);
+            self.calm.take(at, at - one.sent);
             match self.probes.take(one.sequence, one.sent, at, bytes, self.bps) {
                 // A probe makes a queue on purpose: only what is no probe says whether one grows.
                 Taken::Foreign => {
@@ -207,7 +212,9 @@ impl Estimator {
 
     fn decide(&mut self, now: Seconds, found: Option<f64>) -> bool {
         let before = self.bps;
-        let usage = self.trend.usage();
+        let calm = self.calm.calm(self.queue.floor());
+        // Whatever else it is, it is no time to send more.
+        let usage = Some(self.trend.usage()).filter(|usage| *usage != Usage::Over || !calm).unwrap_or(Usage::Under);
         // A path that got narrow shows in the newest packets first.
         let window = if usage == Usage::Over { SHORT_LOOK } else { LOOK };
         let through = self.throughput.bps(window);

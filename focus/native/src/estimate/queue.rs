@@ -44,14 +44,16 @@ impl Queue {
         self.long.is_some_and(|since| now - since > STANDING)
     }
 
+    /// The least delay of late; None before the first packet.
+    #[must_use]
+    pub fn floor(&self) -> Option<Seconds> {
+        self.least.into_iter().chain(self.before).min_by(f64::total_cmp)
+    }
+
     /// Seconds that a packet waits now.
     #[must_use]
     pub fn seconds(&self) -> Seconds {
-        match (self.least, self.before) {
-            (Some(one), Some(other)) => self.newest - one.min(other),
-            (Some(one), None) | (None, Some(one)) => self.newest - one,
-            (None, None) => 0.0,
-        }
+        self.floor().map_or(0.0, |floor| self.newest - floor)
     }
 
     /// What part of the estimate to send, so that it drains.

@@ -1,0 +1,61 @@
+//! Whether a delay is a queue, or a receiver that was late to look: its least of the last moments says it.
+//!
+//! Pure. Behind a queue every packet is late. Behind a process that did not get the processor, a page that collects its garbage
+//! or a radio that slept, many are, but the last of those that waited are not: they had just been sent. What such a
+//! receiver gets is not worth less, and an estimate that falls with each of its pauses ends at nothing.
+
+use crate::media::Seconds;
+
+/// The least delay is looked for in the newest one to two of these.
+const MOMENT: Seconds = 0.1;
+/// So much above the least of all is no queue.
+const NONE: Seconds = 0.008;
+
+/// See the file's head.
+#[derive(Debug, Default)]
+pub struct Calm {
+    begun: Seconds,
+    least: Option<Seconds>,
+    before: Option<Seconds>,
+}
+
+impl Calm {
+    /// A packet arrived, by the receiver's clock, and was that long under way, on whatever clocks.
+    pub fn take(&mut self, arrived: Seconds, delay: Seconds) {
+        if arrived - self.begun > MOMENT {
+            self.before = self.least.take().filter(|_| arrived - self.begun < 2.0 * MOMENT);
+            self.begun = arrived;
+        }
+        self.least = Some(self.least.map_or(delay, |least| least.min(delay)));
+    }
+
+    /// Whether some packet of late was hardly slower than the fastest ever, which took `floor`.
+    #[must_use]
+    pub fn calm(&self, floor: Option<Seconds>) -> bool {
+        let least = self.least.into_iter().chain(self.before).min_by(f64::total_cmp);
+        least.zip(floor).is_some_and(|(least, floor)| least - floor < NONE)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_was_late_to_look_is_calm_and_who_is_behind_a_queue_is_not() {
+        let mut calm = Calm::default();
+        // A pause of 300 ms: all that was sent meanwhile comes at once, the last of it as fast as ever.
+        for sent in 0..60 {
+            let sent = f64::from(sent) * 0.005;
+            calm.take(0.3, 0.3 - sent + 0.001);
+        }
+        assert!(calm.calm(Some(0.001)));
+        let mut calm = Calm::default();
+        for sent in 0..60 {
+            let delay = 0.001 + 0.2 * f64::from(sent) * 0.01;
+            calm.take(f64::from(sent) * 0.01 + delay, delay);
+        }
+        assert!(!calm.calm(Some(0.001)));
+        assert!(!Calm::default().calm(None));
+    }
+}
