@@ -1,21 +1,21 @@
 """Which layer of each track one subscriber gets, within what its link carries.
 
-Pure: tracks that it asks for in order of their weight, what their layers cost, a budget in
-bits a second, what was granted before and the time. It knows nothing of peers, of the wire
-or of how a layer is switched. Sound first, whatever the budget; then the base of a screen
-share; then the lowest layer of every track; then, step by step, the upgrade with the most
-utility for its bits. Down at once, up with patience.
+Pure: tracks that it asks for with what their layers cost, a budget in bits a second, what
+was granted before and the time. It knows nothing of peers, of the wire or of how a layer is
+switched. Sound first, whatever the budget; then the base of a screen share; then the lowest
+layer of every track; then, step by step, the upgrade with the most utility for its bits.
+Down at once, up with patience.
 """
 
 from __future__ import annotations
 
-import heapq
 import math
-from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Collection, Hashable, Mapping, Sequence
+from dataclasses import dataclass, field
 from enum import IntEnum
+from operator import itemgetter
 from types import MappingProxyType
-from typing import Generic, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 from focus.vocabulary import Rid
 
@@ -38,6 +38,7 @@ MOST_PATIENCE = 60.0
 SWAP = 1.1
 "Utility must grow so much before one track's quality is taken for another's."
 PAUSED = -1
+"The place of no option."
 
 
 class Class(IntEnum):
@@ -62,31 +63,74 @@ class Option:
     temporal: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Ask(Generic[K]):
-    """What a subscriber wants of one track."""
+class Step(NamedTuple):
+    """An upgrade along the convex hull of an ask's options."""
 
-    key: K
+    worth: float
+    "Utility for a bit."
+    bps: float
+    "What it costs more."
+    place: int
+    "To which option it leads."
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Ask:
+    """What a subscriber wants of one track. Who wants the same can share the value: it is told by identity."""
+
     kind: Class
     options: tuple[Option, ...]
-    "What flows and is not more than it wants, cheapest first and each better than the one before."
+    "What flows and is not more than it wants, cheapest first and each better than the one before; at least one."
     shown: float = UNIT
     "Pixels in which it is shown."
     weight: float = 1.0
+    costs: tuple[float, ...] = field(init=False, repr=False)
+    "Bits a second by place; that of `PAUSED`, 0, comes last."
+    worths: tuple[float, ...] = field(init=False, repr=False)
+    "Utility, likewise."
+    steps: tuple[Step, ...] = field(init=False, repr=False)
+    "From the first option to the best, falling in worth."
+    turn: tuple[int, float, float] = field(init=False, repr=False)
+    "Who has the least is served first."
+
+    def __post_init__(self) -> None:
+        """Look up once what is the same for all who share it."""
+        worths = tuple(self._worth(option) for option in self.options)
+        object.__setattr__(self, "costs", (*(option.bps for option in self.options), 0.0))
+        object.__setattr__(self, "worths", (*worths, 0.0))
+        object.__setattr__(self, "steps", tuple(_hull(self.options, worths)))
+        object.__setattr__(self, "turn", (int(self.kind), -self.weight, -self.shown))
+
+    def _worth(self, option: Option) -> float:
+        """What somebody has of an option: pixels that it sees, in doublings, and how smoothly."""
+        if self.kind is Class.AUDIO:
+            return 0.0
+        smooth = max(0.0, 1.0 - 0.2 * math.log2(max(1.0, FULL_RATE / max(option.fps, 1.0))))
+        return self.weight * math.log2(1.0 + min(option.pixels, self.shown) / UNIT) * smooth
 
 
-@dataclass(frozen=True, slots=True)
-class Grant:
-    """What one track has."""
+def _hull(options: Sequence[Option], worths: Sequence[float]) -> list[Step]:
+    """Again and again the step with the most utility for its bits."""
+    steps: list[Step] = []
+    place = 0
+    while True:
+        further = [
+            Step((worths[aim] - worths[place]) / max(options[aim].bps - options[place].bps, 1.0),
+                 options[aim].bps - options[place].bps, aim)
+            for aim in range(place + 1, len(options)) if worths[aim] > worths[place]
+        ]  # fmt: skip
+        if not further:
+            return steps
+        steps.append(max(further, key=lambda step: (step.worth, step.place)))
+        place = steps[-1].place
 
-    option: Option | None
-    "None: paused, the link does not carry it."
-    top: Option
-    "The best that was wanted then: another one means that the subscriber asks for something new."
+
+class Move(NamedTuple):
+    """When a track's option changed last."""
+
     since: float
-    "When it changed last."
-    rose: bool = False
-    "It changed for the better."
+    rose: bool
+    "For the better, or it had all from the start."
     regrets: int = 0
     "Upgrades in a row that were soon taken back."
 
@@ -95,153 +139,147 @@ class Grant:
 class Allotment(Generic[K]):
     """What a subscriber's tracks have, and since when there is room for more."""
 
-    grants: Mapping[K, Grant] = field(default_factory=lambda: MappingProxyType({}))
+    asks: Mapping[K, Ask] = field(default_factory=lambda: MappingProxyType({}))
+    places: Mapping[K, int] = field(default_factory=lambda: MappingProxyType({}))
+    "What each has of its options; `PAUSED` where the link does not carry it."
+    moves: Mapping[K, Move] = field(default_factory=lambda: MappingProxyType({}))
     roomy: float | None = None
     again: float = math.inf
     "When time alone may change the decision."
 
-
-def utility(ask: Ask[K], place: int) -> float:
-    """What a subscriber has of an option, 0 while paused: pixels that it sees, in doublings, and how smoothly."""
-    if place == PAUSED or ask.kind is Class.AUDIO:
-        return 0.0
-    option = ask.options[place]
-    smooth = max(0.0, 1.0 - 0.2 * math.log2(max(1.0, FULL_RATE / max(option.fps, 1.0))))
-    return ask.weight * math.log2(1.0 + min(option.pixels, ask.shown) / UNIT) * smooth
+    def option(self, key: K) -> Option | None:
+        """What a track has, None while it is paused or not asked for."""
+        place = self.places.get(key, PAUSED)
+        return self.asks[key].options[place] if place != PAUSED else None
 
 
-def best(asks: Sequence[Ask[K]], budget: float) -> list[int]:
+def best(asks: Collection[Ask], budget: float) -> list[int]:
     """The option of each ask, by place, within the budget: without memory. Sound is granted in any case."""
     places = [PAUSED] * len(asks)
     left = budget
-    order = sorted(range(len(asks)), key=lambda n: (asks[n].kind, -asks[n].weight, -asks[n].shown))
-    for n in order:
-        ask = asks[n]
-        base = ask.options[0].bps
+    turns = [(ask.turn, n, ask) for n, ask in enumerate(asks)]
+    turns.sort(key=itemgetter(0, 1))
+    steps: list[tuple[float, int, int, float, Ask]] = []
+    for _, n, ask in turns:
+        base = ask.costs[0]
         # One screen or camera that does not fit stays paused; a cheaper one after it may fit.
-        if ask.kind is Class.AUDIO or base <= left:
+        if base <= left or ask.kind is Class.AUDIO:
             places[n] = 0
             left -= base
-    steps = [step for n in range(len(asks)) if places[n] == 0 and (step := _step(asks[n], n, 0)) is not None]
-    heapq.heapify(steps)
-    while steps:
-        _, n, place = heapq.heappop(steps)
-        more = asks[n].options[place].bps - asks[n].options[places[n]].bps
-        if more > left:
-            # The step after next is dearer still, but a smaller one may lie within the one that does not fit.
-            smaller = _within(asks[n], places[n], place, left)
-            if smaller is None:
-                continue
-            place = smaller
-            more = asks[n].options[place].bps - asks[n].options[places[n]].bps
-        left -= more
-        places[n] = place
-        following = _step(asks[n], n, place)
-        if following is not None:
-            heapq.heappush(steps, following)
+            for worth, more, place in ask.steps:
+                steps.append((-worth, n, place, more, ask))
+    steps.sort(key=itemgetter(0, 1, 2))
+    full = set()
+    for _, n, place, more, ask in steps:
+        if n in full:
+            continue
+        if more <= left:
+            places[n] = place
+            left -= more
+            continue
+        # What comes after is dearer still, but a smaller step may lie within the one that does not fit.
+        full.add(n)
+        here = places[n]
+        fitting = [aim for aim in range(here + 1, place) if ask.costs[aim] - ask.costs[here] <= left]
+        if fitting:
+            places[n] = max(fitting, key=ask.worths.__getitem__)
+            left -= ask.costs[places[n]] - ask.costs[here]
     return places
 
 
-def _step(ask: Ask[K], n: int, place: int) -> tuple[float, int, int] | None:
-    """The upgrade with the most utility for its bits (an edge of the convex hull): its worth negated, n, place."""
-    here, cost = utility(ask, place), ask.options[place].bps
-    found = None
-    for further in range(place + 1, len(ask.options)):
-        more = max(ask.options[further].bps - cost, 1.0)
-        worth = (utility(ask, further) - here) / more
-        if worth > 0 and (found is None or worth > found[0]):
-            found = (worth, further)
-    return None if found is None else (-found[0], n, found[1])
-
-
-def _within(ask: Ask[K], place: int, further: int, left: float) -> int | None:
-    """The best option between two that fits into what is left."""
-    here = ask.options[place].bps
-    fitting = [between for between in range(place + 1, further) if ask.options[between].bps - here <= left]
-    return max(fitting, key=lambda between: utility(ask, between), default=None)
-
-
-def need(asks: Sequence[Ask[K]]) -> float:
+def need(asks: Collection[Ask]) -> float:
     """Bits a second that all of it would take, with the room that the last upgrade wants."""
-    return sum(ask.options[-1].bps for ask in asks) * HEADROOM
+    return sum(ask.costs[-2] for ask in asks) * HEADROOM
 
 
-def allocate(asks: Sequence[Ask[K]], budget: float, before: Allotment[K], now: float) -> Allotment[K]:
-    """Decide for one subscriber. Asks have at least one option each."""
-    had = [before.grants.get(ask.key) for ask in asks]
-    # Who asks for the first time, or for something else, is served at once.
-    fresh = [grant is None or grant.top.layer != ask.options[-1].layer for ask, grant in zip(asks, had, strict=True)]
-    held = [_held(ask, grant) for ask, grant in zip(asks, had, strict=True)]
-    everything = sum(ask.options[-1].bps for ask in asks)
-    goal = [len(ask.options) - 1 for ask in asks] if everything <= budget else best(asks, budget)
+def allocate(asks: Mapping[K, Ask], budget: float, before: Allotment[K], now: float) -> Allotment[K]:
+    """Decide for one subscriber. `before` itself comes back where nothing changes."""
+    every = list(asks.values())
+    held, fresh = _held(asks, before)
+    everything = sum([ask.costs[-2] for ask in every])
+    spent = sum([ask.costs[place] for ask, place in zip(every, held, strict=True)])
     roomy: float | None = None
     again = math.inf
-    if _cost(asks, held) > budget * STAYS:
-        places = [min(aim, have) if not new else aim for aim, have, new in zip(goal, held, fresh, strict=True)]
-    elif any(fresh):
-        places = _served(asks, goal, held, fresh, budget)
+    if spent > budget * STAYS:
+        goal = best(every, budget)
+        places = [aim if n in fresh else min(aim, have) for n, (aim, have) in enumerate(zip(goal, held, strict=True))]
+    elif fresh:
+        places = _served(every, held, fresh, budget, everything)
+    elif spent >= everything:
+        places = held
     else:
-        places, roomy, again = _raised(asks, had, held, budget, before.roomy, now)
-    grants = {ask.key: _grant(ask, place, grant, now) for ask, place, grant in zip(asks, places, had, strict=True)}
-    return Allotment(MappingProxyType(grants), roomy, again)
+        moves = [before.moves.get(key) for key in asks]
+        places, roomy, again = _raised(every, moves, held, budget, everything, before.roomy, now)
+    return _settled(asks, places, held, roomy, again, before, now)
 
 
-def _held(ask: Ask[K], grant: Grant | None) -> int:
+def _held(asks: Mapping[K, Ask], before: Allotment[K]) -> tuple[list[int], set[int]]:
+    """What each has of what there is now, and who asks for the first time, or for something else."""
+    had, places = before.asks, before.places
+    held: list[int] = []
+    fresh: set[int] = set()
+    for key, ask in asks.items():
+        old = had.get(key)
+        if old is ask:
+            held.append(places[key])
+            continue
+        if old is None or old.options[-1].layer != ask.options[-1].layer:
+            fresh.add(len(held))
+        held.append(PAUSED if old is None else _kept(ask, old, places[key]))
+    return held, fresh
+
+
+def _kept(ask: Ask, old: Ask, place: int) -> int:
     """The place of what was granted among what there is now: itself, or else the next lower."""
-    if grant is None or grant.option is None:
+    if place == PAUSED:
         return PAUSED
-    had = grant.option
-    places = [
-        place for place, option in enumerate(ask.options)
-        if (option.layer, option.spatial, option.temporal) == (had.layer, had.spatial, had.temporal)
-        or option.pixels <= had.pixels and option.fps <= had.fps
-    ]  # fmt: skip
-    return max(places, default=0)
+    had = old.options[place]
+    return max(
+        (
+            aim for aim, option in enumerate(ask.options)
+            if (option.layer, option.spatial, option.temporal) == (had.layer, had.spatial, had.temporal)
+            or option.pixels <= had.pixels and option.fps <= had.fps
+        ),
+        default=0,
+    )  # fmt: skip
 
 
-def _cost(asks: Sequence[Ask[K]], places: Sequence[int]) -> float:
-    return sum(ask.options[place].bps for ask, place in zip(asks, places, strict=True) if place != PAUSED)
-
-
-def _worth(asks: Sequence[Ask[K]], places: Sequence[int]) -> float:
-    return sum(utility(ask, place) for ask, place in zip(asks, places, strict=True))
-
-
-def _served(
-    asks: Sequence[Ask[K]], goal: Sequence[int], held: Sequence[int], fresh: Sequence[bool], budget: float
-) -> list[int]:
+def _served(every: list[Ask], held: list[int], fresh: set[int], budget: float, everything: float) -> list[int]:
     """Serve those who ask anew beside what the others have; where that is too much, as if all asked anew."""
-    beside = [aim if new else have for aim, have, new in zip(goal, held, fresh, strict=True)]
-    if _cost(asks, beside) <= budget:
+    goal = [len(ask.options) - 1 for ask in every] if everything <= budget else best(every, budget)
+    beside = [goal[n] if n in fresh else have for n, have in enumerate(held)]
+    if sum(ask.costs[place] for ask, place in zip(every, beside, strict=True)) <= budget:
         return beside
-    return [aim if new else min(aim, have) for aim, have, new in zip(goal, held, fresh, strict=True)]
+    return [goal[n] if n in fresh else min(goal[n], have) for n, have in enumerate(held)]
 
 
 def _raised(
-    asks: Sequence[Ask[K]],
-    had: Sequence[Grant | None],
+    every: list[Ask],
+    moves: list[Move | None],
     held: list[int],
     budget: float,
+    everything: float,
     roomy: float | None,
     now: float,
 ) -> tuple[list[int], float | None, float]:
     """Raise what may rise: the places, since when there is room, and when to look again."""
-    everything = sum(ask.options[-1].bps for ask in asks)
     room = budget / HEADROOM
-    goal = [len(ask.options) - 1 for ask in asks] if everything <= room else best(asks, room)
-    higher = [n for n in range(len(asks)) if goal[n] > held[n]]
+    goal = [len(ask.options) - 1 for ask in every] if everything <= room else best(every, room)
+    if goal == held:
+        return held, None, math.inf
+    higher = [n for n, have in enumerate(held) if goal[n] > have]
     if not higher:
         return held, None, math.inf
-    swaps = any(goal[n] < held[n] for n in range(len(asks)))
-    if swaps and _worth(asks, goal) < SWAP * _worth(asks, held):
+    swaps = any(goal[n] < have for n, have in enumerate(held))
+    if swaps and _worth(every, goal) < SWAP * _worth(every, held):
         # Not worth what others would lose; but what is left over may be used.
-        goal = _over(asks, held, higher, room)
-        higher = [n for n in range(len(asks)) if goal[n] > held[n]]
+        goal = _over(every, held, higher, room)
+        higher = [n for n in higher if goal[n] > held[n]]
         swaps = False
         if not higher:
             return held, None, math.inf
     since = now if roomy is None else roomy
-    waits = {n: max(since + HELD, _patient(had[n])) for n in higher}
+    waits = {n: max(since + HELD, _patient(moves[n])) for n in higher}
     ready = [n for n in higher if waits[n] <= now]
     if not ready or (swaps and len(ready) < len(higher)):
         return held, since, max(waits.values()) if swaps else min(waits.values())
@@ -254,40 +292,66 @@ def _raised(
     return places, since, min(waiting, default=math.inf)
 
 
-def _over(asks: Sequence[Ask[K]], held: list[int], higher: Sequence[int], room: float) -> list[int]:
+def _worth(every: Sequence[Ask], places: Sequence[int]) -> float:
+    return sum(ask.worths[place] for ask, place in zip(every, places, strict=True))
+
+
+def _over(every: list[Ask], held: list[int], higher: Sequence[int], room: float) -> list[int]:
     """What is left over goes to those who may rise, the most useful first."""
     places = list(held)
-    left = room - _cost(asks, held)
-    for n in sorted(higher, key=lambda n: -asks[n].weight):
-        options = asks[n].options
-        have = options[held[n]].bps if held[n] != PAUSED else 0.0
-        fitting = [place for place in range(held[n] + 1, len(options)) if options[place].bps - have <= left]
+    left = room - sum(ask.costs[place] for ask, place in zip(every, held, strict=True))
+    for n in sorted(higher, key=lambda n: every[n].turn):
+        ask = every[n]
+        have = ask.costs[held[n]]
+        fitting = [aim for aim in range(held[n] + 1, len(ask.options)) if ask.costs[aim] - have <= left]
         if fitting:
             places[n] = fitting[-1]
-            left -= options[fitting[-1]].bps - have
+            left -= ask.costs[fitting[-1]] - have
     return places
 
 
-def _patient(grant: Grant | None) -> float:
+def _patient(move: Move | None) -> float:
     """Until when a track waits for its next upgrade."""
-    if grant is None or grant.rose:
+    if move is None or move.rose:
         return -math.inf
-    return grant.since + min(PATIENCE * 2.0**grant.regrets, MOST_PATIENCE)
+    return move.since + min(PATIENCE * 2.0**move.regrets, MOST_PATIENCE)
 
 
-def _grant(ask: Ask[K], place: int, grant: Grant | None, now: float) -> Grant:
-    option = ask.options[place] if place != PAUSED else None
-    top = ask.options[-1]
-    if grant is None:
-        return Grant(option, top, now, rose=option is top)
-    before = _held(ask, grant)
-    if place == before:
-        same = grant.option == option and grant.top == top
-        return grant if same else replace(grant, option=option, top=top)
-    rose = place > before
-    regrets = grant.regrets
-    if not rose and grant.top.layer == top.layer:
-        regrets = min(regrets + 1, 5) if grant.rose and now - grant.since < REGRET else regrets
-    elif rose and grant.rose and now - grant.since > 3 * REGRET:
+def _settled(
+    asks: Mapping[K, Ask],
+    places: list[int],
+    held: list[int],
+    roomy: float | None,
+    again: float,
+    before: Allotment[K],
+    now: float,
+) -> Allotment[K]:
+    """Write down what was decided; what is as it was is taken over."""
+    if asks == before.asks:
+        asks = before.asks
+    found: Mapping[K, int] = dict(zip(asks, places, strict=True))
+    moves = before.moves
+    if places != held or before.asks.keys() != asks.keys():
+        moves = {
+            key: _moved(ask, before.asks.get(key), place, have, moves.get(key), now)
+            for (key, ask), place, have in zip(asks.items(), places, held, strict=True)
+        }
+    if found == before.places:
+        found = before.places
+        if asks is before.asks and moves == before.moves and (roomy, again) == (before.roomy, before.again):
+            return before
+    return Allotment(asks, found, moves, roomy, again)
+
+
+def _moved(ask: Ask, old: Ask | None, place: int, have: int, move: Move | None, now: float) -> Move:
+    if move is None or old is None:
+        return Move(now, place == len(ask.options) - 1)
+    if place == have:
+        return move
+    rose = place > have
+    regrets = move.regrets
+    if not rose and old.options[-1].layer == ask.options[-1].layer:
+        regrets = min(regrets + 1, 5) if move.rose and now - move.since < REGRET else regrets
+    elif rose and move.rose and now - move.since > 3 * REGRET:
         regrets = 0
-    return Grant(option, top, now, rose, regrets)
+    return Move(now, rose, regrets)

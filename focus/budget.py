@@ -7,10 +7,12 @@ not decide. A peer whose link nobody has estimated yet is not bounded, and has n
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import replace
+from types import MappingProxyType
 
 from focus.allocate import HEADROOM, UNIT, Allotment, Ask, Class, Option, allocate, need
-from focus.snapshot import Conference, Peer, Published
+from focus.snapshot import Conference, Peer, Published, Take
 from focus.subscribe import chosen, decodes, wanted
 from focus.vocabulary import SINGLE, Kind, PeerId, Rid, RouteId, TrackId, Want
 
@@ -28,6 +30,42 @@ LAG = 2.5
 "Seconds until a receiver's own estimate is of what is sent now."
 WEIGHTS = {Class.AUDIO: 1.0, Class.SCREEN: 8.0, Class.CAMERA: 1.0}
 LARGE_WEIGHT = 2.0
+SIZES = 256
+"Sizes that are remembered of a track: a client may ask for any."
+
+
+def asked(conference: Conference, last: Conference) -> Mapping[TrackId, dict[tuple[int, int], Ask]]:
+    """Where what is asked of each track is looked up by the size in which it is shown.
+
+    Those who show it in one size share the value. What nothing has changed of since `last` is taken over.
+    """
+    roster, known = conference.roster, last.roster
+    found = {}
+    for name, track in conference.tracks.items():
+        same = (
+            track is last.tracks.get(name)
+            and conference.rates.get(name) is last.rates.get(name)
+            and (roster is known or roster.ranked[name] == known.ranked.get(name))
+            and (name in roster.screens) == (name in known.screens)
+        )
+        before = last.asked.get(name) if same else None
+        found[name] = before if before is not None and len(before) <= SIZES else {}
+    return MappingProxyType(found)
+
+
+def takes(conference: Conference, peer: Peer) -> tuple[Take, ...]:
+    """What a peer gets of what it wants if its link carries it, in the order of its lines."""
+    wants = {track.id: want for track, want in wanted(peer, conference)}
+    sent = conference.roster.sent
+    found = []
+    for slot in peer.slots:
+        use = slot.use
+        if use is None or not slot.accepted or (use is not slot.agreed and use != slot.agreed):
+            continue
+        want = wants.get(use.track)
+        if want is not None and decodes(slot, sent[use.track]):
+            found.append(Take(use.route, use.track, want))
+    return tuple(found)
 
 
 def allot(conference: Conference, peer: Peer, now: float) -> Peer:
@@ -35,59 +73,57 @@ def allot(conference: Conference, peer: Peer, now: float) -> Peer:
     if peer.estimate is None and not conference.wide:
         return peer
     found = asks(conference, peer)
-    if conference.wide and abs((needed := int(need(found))) - peer.need) > NEWS_OF_NEED * peer.need:
+    if conference.wide and abs((needed := int(need(found.values()))) - peer.need) > NEWS_OF_NEED * peer.need:
         peer = replace(peer, need=needed)
     if peer.estimate is None:
         return peer
     estimate = float(peer.estimate)
     budget = estimate if conference.wide else _tried(found, peer.allotment, estimate, now)
     allotment = allocate(found, budget, peer.allotment, now)
-    if not conference.wide and allotment.grants != peer.allotment.grants:
+    if not conference.wide and allotment.places != peer.allotment.places:
         # The step after this one is tried next, though nothing new may be heard.
         allotment = replace(allotment, again=min(allotment.again, now + LAG))
-    return peer if allotment == peer.allotment else replace(peer, allotment=allotment)
+    return peer if allotment is peer.allotment else replace(peer, allotment=allotment)
 
 
-def _tried(found: list[Ask[RouteId]], allotment: Allotment[RouteId], estimate: float, now: float) -> float:
+def _tried(found: Mapping[RouteId, Ask], allotment: Allotment[RouteId], estimate: float, now: float) -> float:
     """What may be shared out where nobody probes.
 
     A receiver's own estimate (REMB) follows what it gets, and would never rise to the next layer by itself. So it
     counts where it says that the link carries less than what is sent; else the next step is tried.
     """
-    if not allotment.grants:
+    if not allotment.asks:
         return math.inf
     sent, next_step = 0.0, math.inf
-    for ask in found:
-        grant = allotment.grants.get(ask.key)
-        has = grant.option.bps if grant is not None and grant.option is not None else 0.0
+    for key, ask in found.items():
+        option = allotment.option(key)
+        has = option.bps if option is not None else 0.0
         sent += has
         next_step = min([next_step, *(option.bps - has for option in ask.options if option.bps > has)])
-    if any(grant.rose and now - grant.since < LAG for grant in allotment.grants.values()):
+    if any(move.rose and now - move.since < LAG for move in allotment.moves.values()):
         # What was told is not of what is sent now.
         return max(estimate, sent)
     return estimate if estimate < sent or next_step == math.inf else max(estimate, (sent + next_step) * HEADROOM + 1)
 
 
-def asks(conference: Conference, peer: Peer) -> list[Ask[RouteId]]:
-    """What a peer takes of what it wants, in the order of its lines. What does not flow is left out."""
-    roster = conference.roster
-    wants = {track.id: want for track, want in wanted(peer, conference)}
-    found = []
-    for slot in peer.slots:
-        use = slot.use
-        if use is None or use != slot.agreed or not slot.accepted or use.track not in wants:
-            continue
-        track = conference.tracks[use.track]
-        options = _options(conference, track, wants[use.track]) if decodes(slot, roster.sent[track.id]) else ()
-        if options:
-            found.append(_ask(conference, track, use.route, options, wants[use.track]))
+def asks(conference: Conference, peer: Peer) -> dict[RouteId, Ask]:
+    """What a peer asks of its link, in the order of its lines. What does not flow is left out."""
+    known = conference.asked
+    found = {}
+    for route, name, want in peer.takes:
+        sizes = known[name]
+        size = (want.width, want.height)
+        ask = sizes.get(size)
+        if ask is None:
+            ask = sizes[size] = _ask(conference, conference.tracks[name], want)
+        if ask.options:
+            found[route] = ask
     return found
 
 
-def _ask(
-    conference: Conference, track: Published, route: RouteId, options: tuple[Option, ...], want: Want
-) -> Ask[RouteId]:
-    shown = float(want.width * want.height) or min(UNIT, options[0].pixels)
+def _ask(conference: Conference, track: Published, want: Want) -> Ask:
+    options = _options(conference, track, want)
+    shown = float(want.width * want.height) or (min(UNIT, options[0].pixels) if options else UNIT)
     if track.kind is Kind.AUDIO:
         kind = Class.AUDIO
     else:
@@ -95,7 +131,7 @@ def _ask(
     weight = WEIGHTS[kind]
     if kind is Class.CAMERA and shown >= LARGE:
         weight = LARGE_WEIGHT
-    return Ask(route, kind, options, shown, weight)
+    return Ask(kind, options, shown, weight)
 
 
 def _options(conference: Conference, track: Published, want: Want) -> tuple[Option, ...]:
@@ -129,18 +165,13 @@ def _option(rid: Rid, pixels: float, measured: int | None) -> Option:
 
 
 def touched(conference: Conference, last: Conference) -> frozenset[TrackId]:
-    """Tracks whose measured rates are others than they were."""
-    if conference.rates is last.rates:
-        return frozenset()
-    return frozenset(name for name, rates in conference.rates.items() if rates is not last.rates.get(name))
+    """Tracks of which something is asked at another price, or something else."""
+    return frozenset(name for name, sizes in conference.asked.items() if sizes is not last.asked.get(name))
 
 
 def concerned(conference: Conference, tracks: frozenset[TrackId]) -> list[PeerId]:
-    """Peers with a bound that take one of these tracks."""
-    return [
-        name for name, peer in conference.peers.items()
-        if peer.estimate is not None and any(slot.use is not None and slot.use.track in tracks for slot in peer.slots)
-    ]  # fmt: skip
+    """Peers that take one of these tracks."""
+    return [name for name, peer in conference.peers.items() if any(take.track in tracks for take in peer.takes)]
 
 
 def due(peer: Peer) -> float:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from types import MappingProxyType
 
+from focus.allocate import PAUSED
 from focus.commands import (
     Close,
     Command,
@@ -27,7 +28,7 @@ from focus.commands import (
     Unroute,
 )
 from focus.snapshot import Conference, Peer, Said, Slot
-from focus.subscribe import chosen, decodes, wanted
+from focus.subscribe import chosen
 from focus.view import look, view
 from focus.vocabulary import (
     Answer,
@@ -86,15 +87,37 @@ def replan(conference: Conference, last: Conference, planned: Plan) -> Plan:
     """As `plan`. `planned` is the plan of `last`: legs that cannot have changed are taken over."""
     alike = conference.like(last)
     legs = {name: leg for name, leg in planned.legs.items() if name in conference.peers} if alike else {}
+    others = frozenset(name for name, track in conference.tracks.items() if track is not last.tracks.get(name))
+    rising = _rising(conference)
     for name, peer in conference.peers.items():
         was = last.peers.get(name)
-        if name not in legs or peer is not was:
+        if name not in legs or peer is not was or (others and any(take.track in others for take in peer.takes)):
             before = planned.legs.get(name) if was is not None else None
-            legs[name] = _leg(conference, peer, was, before, alike)
+            legs[name] = _leg(conference, peer, was, before, alike, rising)
     return Plan(MappingProxyType(legs), conference.ended)
 
 
-def _leg(conference: Conference, peer: Peer, was: Peer | None, before: Leg | None, alike: bool) -> Leg:
+def _rising(conference: Conference) -> Mapping[TrackId, Rid]:
+    """Pictures in layers that begin, and their smallest layers.
+
+    The first packets of a layer, often probes without a picture, say nothing of when its keyframe comes: who goes from
+    one layer to the next as they appear misses the first keyframe of each.
+    """
+    ranked = conference.roster.ranked
+    return {
+        name: ranked[name][0][0] for name, track in conference.tracks.items()
+        if track.rising is not None and ranked[name]
+    }  # fmt: skip
+
+
+def _leg(
+    conference: Conference,
+    peer: Peer,
+    was: Peer | None,
+    before: Leg | None,
+    alike: bool,
+    rising: Mapping[TrackId, Rid],
+) -> Leg:
     """A peer's part. `before`: that of `was`, the same peer earlier; what has not changed since is taken over."""
     roster = conference.roster
     channel = peer.channel
@@ -107,51 +130,62 @@ def _leg(conference: Conference, peer: Peer, was: Peer | None, before: Leg | Non
         channel.sctp_port if channel else None,
         channel.max_message if channel else 0,
     )
-    expects = {
+    expects: Mapping[TrackId, Expect] = MappingProxyType({
         track.id: Expect(
             track.id, peer.id, track.mid, track.kind, track.line.codecs, track.line.extensions, track.line.rids,
             track.line.ssrcs if not track.line.rids else (),
         )
         for track in roster.own.get(peer.id, ())
-    }
-    routes: dict[RouteId, Route] = {}
-    layers: dict[RouteId, Rid | None] = {}
-    wants = {track.id: want for track, want in wanted(peer, conference)}
-    known = before.routes if before is not None else {}
-    slots = {slot.mid: slot for slot in was.slots} if was is not None else {}
-    for slot in peer.slots:
-        track = conference.tracks.get(slot.use.track) if slot.use is not None else None
-        if track is None or slot.use is None:
-            continue
-        made = known.get(slot.use.route) if slots.get(slot.mid) is slot else None
-        made = made or _route(peer, slot, conference.wide)
-        if made is None:
-            continue
-        taken = slot.use == slot.agreed and slot.accepted and decodes(slot, roster.sent[track.id])
-        want = wants.get(track.id) if taken else None
-        routes[made.route] = made
-        grant = peer.allotment.grants.get(made.route)
-        ranked = roster.ranked[track.id]
-        if want is None or grant is not None and grant.option is None:
-            layers[made.route] = None
-        elif track.rising is not None and ranked:
-            # The first packets of a layer, often probes without a picture, say nothing of when its keyframe comes:
-            # who goes from one layer to the next as they appear misses the first keyframe of each.
-            layers[made.route] = ranked[0][0]
-        elif grant is not None and grant.option is not None:
-            layers[made.route] = grant.option.layer
-        else:
-            layers[made.route] = chosen(ranked, track.layers, want)
+    })  # fmt: skip
+    if alike and before is not None and was is not None and peer.slots is was.slots:
+        routes = before.routes
+    else:
+        routes = _routes(conference, peer, was, before)
+    layers = _layers(conference, peer, routes, rising)
     restart = Restart(peer.id, peer.local, peer.remote) if peer.restarts else None
     streams = before.streams if alike and before is not None else view(conference, peer)
     needed = tuple(
         Needed(track.own_stream, track.own_name, peer.duties[track.id].layers)
         for track in roster.own.get(peer.id, ()) if track.id in peer.duties
     )  # fmt: skip
-    return Leg(
-        opening, restart, MappingProxyType(expects), MappingProxyType(routes), MappingProxyType(layers), streams,
-        needed, peer.opened_at is not None, peer.answer, peer.offer, peer.pings, peer.need,
+    leg = Leg(
+        opening, restart, expects, routes, layers, streams, needed, peer.opened_at is not None, peer.answer,
+        peer.offer, peer.pings, peer.need,
     )  # fmt: skip
+    return before if before is not None and leg == before else leg
+
+
+def _layers(
+    conference: Conference, peer: Peer, routes: Mapping[RouteId, Route], rising: Mapping[TrackId, Rid]
+) -> Mapping[RouteId, Rid | None]:
+    """What each route carries: what the link was found to, or, while nobody knows the link, what the size asks for."""
+    layers: dict[RouteId, Rid | None] = dict.fromkeys(routes)
+    asked, places = peer.allotment.asks, peer.allotment.places
+    for route, name, want in peer.takes:
+        place = places.get(route)
+        if route not in routes or place == PAUSED:
+            continue
+        if name in rising:
+            layers[route] = rising[name]
+        elif place is not None:
+            layers[route] = asked[route].options[place].layer
+        else:
+            layers[route] = chosen(conference.roster.ranked[name], conference.tracks[name].layers, want)
+    return MappingProxyType(layers)
+
+
+def _routes(conference: Conference, peer: Peer, was: Peer | None, before: Leg | None) -> Mapping[RouteId, Route]:
+    routes: dict[RouteId, Route] = {}
+    known = before.routes if before is not None else {}
+    slots = {slot.mid: slot for slot in was.slots} if was is not None else {}
+    for slot in peer.slots:
+        if slot.use is None or slot.use.track not in conference.tracks:
+            continue
+        made = known.get(slot.use.route) if slots.get(slot.mid) is slot else None
+        made = made or _route(peer, slot, conference.wide)
+        if made is not None:
+            routes[made.route] = made
+    return MappingProxyType(routes)
 
 
 def _route(peer: Peer, slot: Slot, wide: bool) -> Route | None:
@@ -228,4 +262,3 @@ def _told(name: PeerId, before: Leg | None, leg: Leg) -> list[Told]:
     if before is not None and leg.pings != before.pings:
         told.append(Ping(name))
     return told
-

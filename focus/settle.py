@@ -37,7 +37,9 @@ def settle(
         if reason is not None:
             conference = end(conference, name, reason)
     alike = conference.like(last)
-    conference = replace(conference, roster=last.roster if alike else look(conference))
+    flowing = alike and conference.tracks is last.tracks
+    conference = replace(conference, roster=last.roster if flowing else look(conference))
+    conference = replace(conference, asked=budget.asked(conference, last))
     moved: dict[PeerId, Peer] = {}
     due = {name: last.due.get(name, 0.0) for name in conference.peers}
     if alike:
@@ -55,6 +57,10 @@ def settle(
                 conference, peer = _assign(conference, peer, names)
             if _unsaid(peer) and may_offer(conference, peer, now):
                 peer = _offer(conference, peer, ours, now)
+        was = last.peers.get(name)
+        if not alike or was is None or peer.slots is not was.slots or peer.wants is not was.wants:
+            takes = budget.takes(conference, peer)
+            peer = peer if takes == peer.takes else replace(peer, takes=takes)
         peer = budget.allot(conference, peer, now)
         if peer is not conference.peers[name]:
             moved[name] = peer

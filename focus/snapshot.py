@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
+from typing import NamedTuple
 
-from focus.allocate import Allotment
+from focus.allocate import Allotment, Ask
 from focus.commands import Candidate, Credentials
 from focus.description import NOTHING as UNKNOWN
 from focus.description import Line
@@ -46,6 +47,20 @@ class Published:
         """Audio or video."""
         assert self.line.kind is not None, "only audio and video lines are published"
         return self.line.kind
+
+    def like(self, other: Published) -> bool:
+        """Whether the same track is described in the same words, whatever flows of it."""
+        return self is other or (
+            self.line is other.line and (self.own_stream, self.own_name) == (other.own_stream, other.own_name)
+        )
+
+
+class Take(NamedTuple):
+    """A track that a peer gets, on a line that was agreed, and how large it shows it."""
+
+    route: RouteId
+    track: TrackId
+    want: Want
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +178,8 @@ class Peer:
     pinged_at: float = 0.0
     pings: int = 0
     alive_at: float = 0.0
+    takes: tuple[Take, ...] = ()
+    "What it gets of what it wants, as of the last settling."
     estimate: int | None = None
     "Bits a second that its link carries, None while nobody knows."
     allotment: Allotment[RouteId] = field(default_factory=lambda: UNSHARED)
@@ -219,6 +236,8 @@ class Conference:
     "The number of the newest route."
     roster: Roster = field(default=EMPTY, compare=False, repr=False)
     "Of what is published, as of the last settling."
+    asked: Mapping[TrackId, dict[tuple[int, int], Ask]] = field(default_factory=dict, compare=False, repr=False)
+    "What is asked of each track by the size in which it is shown, likewise: see `budget.asked`."
     due: Mapping[PeerId, float] = field(default_factory=dict, compare=False, repr=False)
     "When to look at each peer again if nothing happens to it, likewise."
     sought: Mapping[TrackId, Mapping[PeerId, int]] = field(default_factory=dict, compare=False, repr=False)
@@ -229,10 +248,13 @@ class Conference:
     def like(self, other: Conference) -> bool:
         """Whether the same is published and said of it here as there: nobody gets to know more of others.
 
-        Who publishes nothing makes no difference to anybody, coming or going.
+        Who publishes nothing makes no difference to anybody, coming or going; nor does which layers flow.
         """
         if self.tracks is not other.tracks:
-            return False
+            if self.tracks.keys() != other.tracks.keys():
+                return False
+            if not all(track.like(other.tracks[name]) for name, track in self.tracks.items()):
+                return False
         pairs = ((self.peers[track.peer], other.peers[track.peer]) for track in self.tracks.values())
         return all(
             peer is before or peer.owner == before.owner and peer.streams == before.streams for peer, before in pairs
