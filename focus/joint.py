@@ -15,7 +15,7 @@ from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from focus.allocate import PAUSED, UNIT, Ask, Class, Option, best, utility
+from focus.allocate import UNIT, Ask, Class, Option, best
 from focus.vocabulary import Rid
 
 K = TypeVar("K", bound=Hashable)
@@ -181,12 +181,10 @@ def _fitting(publisher: Publisher[K], rates: Rates) -> Rates:
 def valued(meeting: Meeting[K], viewer: Viewer[K], rates: Mapping[K, Rates]) -> float:
     """What a viewer has of the pictures that it would be granted."""
     asks = [ask for picture in viewer.pictures if (ask := _ask(meeting.publishers[picture.publisher], picture, rates))]
-    return sum(
-        utility(ask, place) for ask, place in zip(asks, best(asks, viewer.downlink), strict=True) if place != PAUSED
-    )
+    return sum(ask.worths[place] for ask, place in zip(asks, best(asks, viewer.downlink), strict=True))
 
 
-def _ask(publisher: Publisher[K], picture: Shown[K], rates: Mapping[K, Rates]) -> Ask[K] | None:
+def _ask(publisher: Publisher[K], picture: Shown[K], rates: Mapping[K, Rates]) -> Ask | None:
     options: list[Option] = []
     for layer, rate in zip(publisher.layers, rates[publisher.key], strict=True):
         if rate is None:
@@ -196,11 +194,7 @@ def _ask(publisher: Publisher[K], picture: Shown[K], rates: Mapping[K, Rates]) -
             options.append(Option(layer.rid, rate, pixels))
         if layer.pixels >= picture.pixels:
             break
-    return (
-        Ask(publisher.key, Class.CAMERA, tuple(options), max(picture.pixels, UNIT / 16), picture.weight)
-        if options
-        else None
-    )
+    return Ask(Class.CAMERA, tuple(options), max(picture.pixels, UNIT / 16), picture.weight) if options else None
 
 
 def total(meeting: Meeting[K], rates: Mapping[K, Rates]) -> float:
