@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import string
 from dataclasses import replace
 from operator import is_
 from types import MappingProxyType
@@ -19,6 +20,9 @@ from focus.step import end
 from focus.subscribe import wanted
 from focus.view import look
 from focus.vocabulary import Kind, Names, PeerId, Reason, RouteId
+
+DIGITS = string.digits + string.ascii_letters
+"Of names: of equal length as long as one is enough."
 
 
 def settle(
@@ -176,7 +180,16 @@ def _free(slot: Slot, stopped: set[str]) -> bool:
 
 def _mid(taken: set[str], number: int) -> str:
     """A name for a new line of ours that no other line has."""
-    return next(mid for n in itertools.count(number) if (mid := f"w{n}") not in taken)
+    return next(mid for n in itertools.count(number) if (mid := line_name(n)) not in taken)
+
+
+def line_name(number: int) -> str:
+    """The mid of a line of ours.
+
+    It is in every packet, and only packets of equal size share a train: the first 62 are equally long.
+    """
+    number, last = divmod(number, len(DIGITS))
+    return f"{line_name(number) if number else 'w'}{DIGITS[last]}"
 
 
 def _use(track: Published, route: RouteId, names: Names) -> Use:

@@ -21,6 +21,7 @@ from bench.forwarding.apart import Apart
 from bench.forwarding.native import BARE, CODEC, EXTENSIONS, OPENED, QUIET, REST, WARM_UP, Stand, Traffic
 from focus.commands import Close, Codec, Expect, Extensions, Route, SetLayer
 from focus.engine import Settings
+from focus.settle import line_name
 from focus.vocabulary import SINGLE, Kind, PeerId, RouteId, TrackId
 
 VOICE = Codec("opus", 48_000, 111, None)
@@ -98,7 +99,7 @@ class Calls(Stand):
         ssrc = number << 16
         repair = None if stream.rtx_ssrc is None else ssrc + 1
         # Named as the control plane names them: the name is in every packet, and its length counts.
-        route, mid = RouteId(number), f"w{self._lines[sink]}"
+        route, mid = RouteId(number), line_name(self._lines[sink])
         self._lines[sink] += 1
         self.crowd.native.watch(sink, Watch(ssrc, stream.codec, stream.extensions, repair))
         self.engine.submit(

@@ -9,6 +9,7 @@ from table import ADDRESS
 
 from focus.commands import Connected, Message, Opened, Reachable, Restart
 from focus.limits import Limits
+from focus.settle import line_name
 from focus.vocabulary import (
     Answer,
     Answered,
@@ -341,3 +342,9 @@ def test_who_published_leaves_and_the_line_goes_silent() -> None:
     assert told[0].streams == () and guest.sections[3].direction == "inactive"  # type: ignore[union-attr]
     assert not of(told, View), "the offer carried the view along"
 
+
+def test_no_two_lines_have_one_name_and_packets_of_the_first_sixty_two_are_equally_long() -> None:
+    names = [line_name(number) for number in range(5000)]
+    assert len(set(names)) == len(names) and names[:3] == ["w0", "w1", "w2"]
+    assert {len(name) for name in names[:62]} == {2} and len(names[62]) == 3
+    assert all(name.isalnum() and name.isascii() for name in names)
