@@ -84,6 +84,8 @@ class Switchboard:
         self._buckets: dict[PeerId, Bucket] = {}
         self._due: dict[ConferenceId, None] = {}
         self._ticked = False
+        self._held: list[commands.Command] | None = None
+        "What a turn has for the engine, None between turns: submitted at once, it wakes the engine once."
         self._wake = asyncio.Event()
         engine.listen(self._wake.set)
 
@@ -110,7 +112,13 @@ class Switchboard:
     def say(self, conference: ConferenceId, peer: PeerId, text: str) -> None:
         """Send a text on a peer's data channel."""
         if self._where.get(peer) == conference:
-            self._engine.submit((commands.Send(peer, text),))
+            self._submit([commands.Send(peer, text)])
+
+    def _submit(self, given: list[commands.Command]) -> None:
+        if self._held is None:
+            self._engine.submit(given)
+        else:
+            self._held += given
 
     def figures(self) -> Figures:
         """Count what is there."""
@@ -164,11 +172,17 @@ class Switchboard:
 
     def turn(self, now: float) -> None:
         """Take everything that waits and carry out what follows. `run` calls it; so do tests in virtual time."""
-        for event in self._engine.drain():
-            self._sort(event, now)
-        due, self._due = self._due, {}
-        for name in due:
-            self._work(name, now)
+        self._held = []
+        try:
+            for event in self._engine.drain():
+                self._sort(event, now)
+            due, self._due = self._due, {}
+            for name in due:
+                self._work(name, now)
+        finally:
+            held, self._held = self._held, None
+            if held:
+                self._engine.submit(held)
 
     def _sort(self, event: commands.Event, now: float) -> None:
         """Put an engine event into its conference's inbox; a message goes to the face first."""
@@ -213,7 +227,7 @@ class Switchboard:
             log.exception("a conference failed and is taken down")
             gone = [peer for peer, where in self._where.items() if where == name]
             effects = (*running.abandon(), *(Ended(peer, Reason.UNKNOWN) for peer in gone))
-        self._engine.submit([effect for effect in effects if not isinstance(effect, Told)])
+        self._submit([effect for effect in effects if not isinstance(effect, Told)])
         for effect in effects:
             if isinstance(effect, Told):
                 self._tell(name, effect)

@@ -20,6 +20,7 @@ from focus.vocabulary import (
     Ended,
     Join,
     Offer,
+    Offered,
     Owner,
     PeerId,
     Reason,
@@ -186,6 +187,25 @@ async def test_words_go_only_to_a_peer_of_that_conference() -> None:
     exchange.board.say(TWO, a, "not here")
     exchange.board.say(ONE, PeerId("gone"), "nor here")
     assert exchange.engine.sent == [Send(a, "hello")]
+
+
+async def test_all_that_a_turn_says_comes_to_the_engine_at_once() -> None:
+    exchange = Exchange()
+    exchange.join(ONE, "a")
+    c = exchange.join(TWO, "c")
+    told: list[int] = []
+
+    class Talker(Notebook):
+        def tell(self, conference: Name, told_now: Told) -> None:
+            exchange.board.say(conference, told_now.peer, "words")
+            told.append(len(exchange.engine.sent))
+
+    exchange.board.face = Talker()
+    exchange.board.post(ONE, Join(PeerId("b"), Owner("@b:example.org", "D"), offer(microphone(), channel()), ()))
+    exchange.board.post(TWO, Offered(c, offer(microphone("0", "sendrecv"), picture("1", "sendrecv"), channel()), ()))
+    exchange.board.turn(exchange.now)
+    assert len(told) >= 2 and set(told) == {0}, "nothing was said before the turn was over"
+    assert len(exchange.engine.sent) == len(told)
 
 
 async def test_it_works_when_woken_and_looks_at_deadlines_by_itself() -> None:
