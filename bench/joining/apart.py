@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from typing import Any
 
+from focus import garbage
 from focus.codecs import PREFERRED, carried
 from focus.engine import Settings
 from focus.limits import Limits
@@ -124,6 +125,8 @@ def serve(pipe: Connection, cpus: frozenset[int], profiled: bool, limits: Limits
     import uvloop
 
     os.sched_setaffinity(0, cpus)
+    # As `weir run` does.
+    garbage.look_rarely()
     if not profiled:
         uvloop.run(obey(pipe, limits))
         return

@@ -20,8 +20,10 @@ def run(args: argparse.Namespace) -> int:
     # Imported once the file is known to be good: aiortc takes most of a second to load.
     import uvloop
 
+    from focus import garbage
     from weir.logs import start
     from weir.service import serve
 
     start(config.log.level)
+    garbage.look_rarely()
     return uvloop.run(serve(config, token))
