@@ -142,7 +142,7 @@ def read(
         _ice(transport.value("ice-ufrag") or head.value("ice-ufrag"), 4),
         _ice(transport.value("ice-pwd") or head.value("ice-pwd"), 22),
     )
-    prints = _fingerprints(transport.values("fingerprint") or head.values("fingerprint"))
+    prints = _fingerprints(tuple(transport.values("fingerprint") or head.values("fingerprint")))
     if not prints:
         raise PeerFault("sdp_no_fingerprint")
     direction = next((way for way in DIRECTIONS if head.flag(way)), "sendrecv")
@@ -172,8 +172,9 @@ def _live(section: Section) -> bool:
     return section.media[1] != 0 or "\na=bundle-only" in section.text and section.attributes().flag("bundle-only")
 
 
-def _fingerprints(values: list[str]) -> tuple[tuple[str, str], ...]:
-    """The first few certificate fingerprints of a good hash."""
+@lru_cache(256)
+def _fingerprints(values: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
+    """The first few certificate fingerprints of a good hash. A peer says the same ones each time."""
     found = []
     for value in values:
         name, _, digest = value.partition(" ")

@@ -209,9 +209,16 @@ class Roster:
     "Codecs that a track may come in."
     screens: frozenset[TrackId] = frozenset()
     "Pictures of screens."
+    devices: Mapping[Owner, frozenset[PeerId]] = field(default_factory=dict)
+    "Peers of each owner that publish anything."
+
+    def own_of(self, owner: Owner) -> frozenset[PeerId]:
+        """Whose tracks are not for this owner's peers: they are its own."""
+        return self.devices.get(owner, NOBODY)
 
 
 EMPTY = Roster({}, {}, {}, {}, {})
+NOBODY: frozenset[PeerId] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,14 +19,9 @@ CUSTOMARY = {"f": 1.0, "h": 2.0, "q": 4.0}
 
 def wanted(peer: Peer, conference: Conference) -> list[tuple[Published, Want]]:
     """The tracks that a peer should get, in the order of its wants. Its own devices' tracks are left out."""
-    named = conference.roster.named
-    found = []
-    for key, want in peer.wants.items():
-        track = named.get(key)
-        if track is None or track.peer == peer.id or conference.peers[track.peer].owner == peer.owner:
-            continue
-        found.append((track, want))
-    return found
+    named, own = conference.roster.named, conference.roster.own_of(peer.owner)
+    found = [(named.get(key), want) for key, want in peer.wants.items()]
+    return [(track, want) for track, want in found if track is not None and track.peer not in own]
 
 
 def decodes(slot: Slot, sent: frozenset[str]) -> bool:

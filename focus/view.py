@@ -6,9 +6,11 @@ publisher's newest words; who owns a stream is never the publisher's to say.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from focus.snapshot import Conference, Peer, Published, Roster
 from focus.subscribe import ranked
-from focus.vocabulary import Description, Kind, PeerId, Purpose, Stream
+from focus.vocabulary import Description, Kind, Owner, PeerId, Purpose, Stream
 
 
 def described(peer: Peer, track: Published) -> tuple[Stream, Description | None] | None:
@@ -50,7 +52,15 @@ def look(conference: Conference) -> Roster:
         {track.id: ranked(track, full_size(conference, track)) for track in tracks},
         {track.id: frozenset(codec.name for codec in track.line.codecs) for track in tracks},
         frozenset(track.id for track in tracks if track.kind is Kind.VIDEO and _screen(conference, track)),
+        _devices(conference, own),
     )
+
+
+def _devices(conference: Conference, publishers: Iterable[PeerId]) -> dict[Owner, frozenset[PeerId]]:
+    grouped: dict[Owner, list[PeerId]] = {}
+    for name in publishers:
+        grouped.setdefault(conference.peers[name].owner, []).append(name)
+    return {owner: frozenset(names) for owner, names in grouped.items()}
 
 
 def _screen(conference: Conference, track: Published) -> bool:
@@ -77,7 +87,8 @@ def _streams(peer: Peer, tracks: list[Published]) -> tuple[Stream, ...]:
 def view(conference: Conference, peer: Peer) -> tuple[Stream, ...]:
     """All streams of the others, in the order of their joining."""
     found: list[Stream] = []
+    own = conference.roster.own_of(peer.owner)
     for name, streams in conference.roster.streams.items():
-        if name != peer.id and conference.peers[name].owner != peer.owner:
+        if name not in own:
             found += streams
     return tuple(found)

@@ -233,10 +233,12 @@ def _json(message: str, limit: int, depth: int) -> dict[str, Any]:
     """Parse JSON within bounds: length, nesting, and no key twice (security G2)."""
     if len(message) > limit:
         raise PeerFault("channel_too_long")
-    # Counted outside of strings, so that nothing recurses over the limit.
-    steps = (1 if bracket in "[{" else -1 for bracket in BRACKETS.findall(STRINGS.sub("", message)))
-    if max(itertools.accumulate(steps), default=0) > depth:
-        raise PeerFault("channel_too_deep")
+    # Nothing is nested deeper than brackets open. Where they are many, those outside of strings are counted, so that
+    # nothing recurses over the limit.
+    if message.count("{") + message.count("[") > depth:
+        steps = (1 if bracket in "[{" else -1 for bracket in BRACKETS.findall(STRINGS.sub("", message)))
+        if max(itertools.accumulate(steps), default=0) > depth:
+            raise PeerFault("channel_too_deep")
     try:
         value = json.loads(message, object_pairs_hook=_once, parse_constant=_no_constant)
     except (ValueError, RecursionError):
