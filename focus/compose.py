@@ -67,7 +67,7 @@ def offer(
     for line in peer.lines:
         slot = slots.get(line.mid)
         # The first section has the addresses.
-        made_of = (line, slot, peer.local, peer.candidates if line.mid == first else None)
+        made_of = (line, slot, peer.local, peer.candidates if line.mid == first else None, line.mid in peer.resting)
         before = peer.written.get(line.mid)
         if before is None or not all(map(is_, before.made_of, made_of)):
             if slot is None or line.refused:
@@ -218,7 +218,7 @@ def _receiving(peer: Peer, line: Line, ours: tuple[str, str], setup: str) -> lis
         *_transport(peer, line.mid, ours, setup),
         f"a=mid:{line.mid}",
         *(f"a=extmap:{number} {uri}" for number, uri in line.extmap),
-        "a=recvonly" if line.sends else "a=inactive",
+        "a=recvonly" if line.sends and line.mid not in peer.resting else "a=inactive",
         "a=rtcp-mux",
         *(["a=rtcp-rsize"] if line.reduced else []),
         *_formats(line.codecs, line.fmtp, [what for what in line.feedback if what != NOT_SENT]),

@@ -2,7 +2,7 @@
 
 Pure. Up at once, down after a hold, since what was stopped takes a moment to come back. Layers below the largest
 are kept: a link that becomes thin falls back on them at once. It does not know budgets: what a thin link holds back
-is wanted still. Nor does it know how a publisher is told.
+is wanted still. A client that does not obey is stopped by what it cannot but honour: the direction of its line.
 """
 
 from __future__ import annotations
@@ -26,13 +26,15 @@ def demand(conference: Conference, last: Conference, now: float) -> Conference:
     conference, risen = _risen(conference, now)
     sought = seek(conference, last)
     alike = sought is last.sought and conference.tracks is last.tracks
-    if alike and now < last.review:
+    converted = any(peer.resting and peer.obeys for peer in conference.peers.values())
+    if alike and not converted and now < last.review:
         return replace(conference, sought=sought, review=last.review)
     moved: dict[PeerId, Peer] = {}
     review = risen
     for name, own in conference.roster.own.items():
         peer = conference.peers[name]
         duties: dict[TrackId, Duty] = {}
+        resting: set[str] = set()
         for track in own:
             if track.kind is Kind.AUDIO:
                 continue
@@ -41,8 +43,14 @@ def demand(conference: Conference, last: Conference, now: float) -> Conference:
             made = duty(peer.duties.get(track.id), ranks, need, bool(track.layers), conference.limits, now)
             duties[track.id] = made
             review = min(review, due(made, conference.limits, need is None))
-        if duties != peer.duties:
-            moved[name] = replace(peer, duties=MappingProxyType(duties))
+            if made.bare is not None and not peer.obeys:
+                until = made.bare + conference.limits.rest_hold
+                if now >= until:
+                    resting.add(track.mid)
+                else:
+                    review = min(review, until)
+        if duties != peer.duties or resting != peer.resting:
+            moved[name] = replace(peer, duties=MappingProxyType(duties), resting=frozenset(resting))
     peers = MappingProxyType({**conference.peers, **moved}) if moved else conference.peers
     return replace(conference, peers=peers, sought=sought, review=review)
 
@@ -129,7 +137,9 @@ def duty(
     held = {rid: since.get(rid, now) for rid in asked if rid in ranks and rid not in needed}
     kept = tuple((rid, at) for rid, at in held.items() if now < at + hold)
     names = {rid for rid, _ in kept}
-    return Duty(tuple(rid for rid in ranks if rid in needed or rid in names), kept, silent)
+    layers = tuple(rid for rid in ranks if rid in needed or rid in names)
+    bare = None if layers else before.bare if before is not None and before.bare is not None else now
+    return Duty(layers, kept, silent, bare)
 
 
 def due(made: Duty, limits: Limits, idle: bool) -> float:

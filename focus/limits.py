@@ -39,6 +39,8 @@ class Limits:
     "Seconds that the first offer waits for the peer to say that it applied our answer."
     idle_hold: float = 1.0
     "Seconds that a publisher goes on to be asked for a picture that nobody wants any more."
+    rest_hold: float = 10.0
+    "Seconds without anybody who watches after which the line of a client that does not know what we ask is stopped."
     layer_hold: float = 5.0
     "Seconds that it goes on to be asked for a layer that is larger than anybody needs."
     rise_hold: float = 0.5

@@ -43,12 +43,15 @@ def settle(
     alike = conference.like(last)
     flowing = alike and conference.tracks is last.tracks
     conference = replace(conference, roster=last.roster if flowing else look(conference))
+    conference = demand(conference, last, now)
     conference = replace(conference, asked=budget.asked(conference, last))
     moved: dict[PeerId, Peer] = {}
     due = {name: last.due.get(name, 0.0) for name in conference.peers}
     if alike:
         rated = budget.touched(conference, last)
         seen = dict.fromkeys(name for name in stirred if name in due)
+        asked = (name for name in conference.roster.own if conference.peers[name] is not last.peers.get(name))
+        seen.update(dict.fromkeys(asked))
         seen.update(dict.fromkeys(budget.concerned(conference, rated)) if rated else {})
     else:
         seen = dict.fromkeys(due)
@@ -70,11 +73,13 @@ def settle(
             moved[name] = peer
         due[name] = _due(conference, peer)
     peers = MappingProxyType({**conference.peers, **moved}) if moved else conference.peers
-    return demand(replace(conference, peers=peers, due=MappingProxyType(due)), last, now)
+    return replace(conference, peers=peers, due=MappingProxyType(due))
 
 
 def _unsaid(peer: Peer) -> bool:
-    """Whether its lines of ours should carry something else than was agreed."""
+    """Whether a line should be something else than was agreed."""
+    if peer.resting != peer.rested:
+        return True
     return any(slot.use is not slot.agreed and slot.use != slot.agreed for slot in peer.slots)
 
 
@@ -133,6 +138,7 @@ def _answer(peer: Peer, ours: tuple[str, str], now: float, wide: bool) -> Peer:
     return replace(
         peer,
         owed=False,
+        rested=peer.resting,
         version=version,
         answer=Said(version, sdp),
         answered_at=peer.answered_at if peer.answer is not None else now,
@@ -206,5 +212,5 @@ def _offer(conference: Conference, peer: Peer, ours: tuple[str, str], now: float
         version=version,
         offer=Said(version, sdp),
         written=written,
-        outstanding=Outstanding(now + conference.limits.offer_timeout, compose.order(peer), uses),
+        outstanding=Outstanding(now + conference.limits.offer_timeout, compose.order(peer), uses, peer.resting),
     )

@@ -100,6 +100,8 @@ class Outstanding:
     "The mids in the offer."
     uses: Mapping[str, Use | None]
     "What each slot in it was said to carry."
+    resting: frozenset[str] = frozenset()
+    "Mids of the peer's lines that it said inactive of, though the peer would send."
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +131,8 @@ class Duty:
     "Those among them that nobody needs any more, and since when (monotonic seconds)."
     silent: float | None
     "Since when it is needed and nothing of it flows."
+    bare: float | None
+    "Since when nothing is asked for."
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +164,10 @@ class Peer:
     "What it is asked to send of its pictures."
     obeys: bool = False
     "It said that it sends no more than that."
+    resting: frozenset[str] = frozenset()
+    "Mids of its lines that should be inactive, as it does not obey and nobody watches."
+    rested: frozenset[str] = frozenset()
+    "Those of which the last completed negotiation says so."
     owed: bool = True
     "Its newest offer has no answer yet."
     outstanding: Outstanding | None = None

@@ -254,6 +254,7 @@ def _answered(conference: Conference, peer: Peer, event: Answered) -> Conference
         known=remote.known,
         lines=_answer_lines(peer, remote),
         streams=event.streams or peer.streams,
+        rested=offer.resting,
         outstanding=None,
         unanswered=0,
         selected=True,

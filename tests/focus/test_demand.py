@@ -8,12 +8,13 @@ from hypothesis import strategies as st
 from room import Caller, Room
 from roster import F, H, Q
 
+from bench.participants import sdp
 from focus.commands import Appeared, Vanished
 from focus.demand import due, duty, top
 from focus.limits import Limits
 from focus.snapshot import Duty
 from focus.subscribe import chosen
-from focus.vocabulary import Demand, Left, Needed, Reason, Rid, Told, Want
+from focus.vocabulary import Demand, Left, Needed, Obeys, Reason, Rid, Told, Want
 
 LIMITS = Limits()
 RANKS = (Q, H, F)
@@ -218,7 +219,60 @@ def test_what_a_route_would_carry_is_needed(width: int, height: int, flowing: se
 def test_a_picture_without_layers_is_asked_for_or_not() -> None:
     one = (Rid(""),)
     made = duty(None, one, 0, True, LIMITS, 5.0)
-    assert made == Duty(one, (), None)
+    assert made == Duty(one, (), None, None)
     made = duty(made, one, None, True, LIMITS, 6.0)
     assert made.layers == one
     assert duty(made, one, None, True, LIMITS, 7.0).layers == ()
+
+
+# Clients that do not know what we ask.
+
+
+def direction(caller: Caller) -> str:
+    """Of a caller's own camera line, as the focus offered it last."""
+    return next(section.direction for section in caller.offers[-1].sections if section.mid == "1")
+
+
+def test_the_line_of_a_client_that_does_not_obey_is_stopped_and_started_again_at_once() -> None:
+    room, [alice, bob] = call("alice", "bob")
+    bob.want(alice, 640, 360)
+    room.wait(20)
+    bob.unwant(alice)
+    room.wait(LIMITS.idle_hold + LIMITS.rest_hold - 1)
+    assert not alice.offers
+    room.wait(2)
+    assert len(alice.offers) == 1 and direction(alice) == "inactive"
+    track = room.track("alice", "1")
+    room.post(*[Vanished(track, rid) for rid in RANKS])
+    told = bob.want(alice, 640, 360)
+    alice.hear(told)
+    assert len(alice.offers) == 2 and direction(alice) == "recvonly"
+    room.wait(20)
+    assert len(alice.offers) == 2 and room.track("alice", "1") == track, "it is the same track"
+    assert not room.faults
+
+
+def test_an_answer_to_a_client_whose_line_rests_lets_it_rest() -> None:
+    room, [alice] = call("alice")
+    room.wait(20)
+    assert direction(alice) == "inactive"
+    alice.reoffer(sdp.offer(alice.local))
+    assert next(section.direction for section in alice.sections if section.mid == "1") == "inactive"
+    count = len(alice.offers)
+    room.wait(20)
+    assert len(alice.offers) == count, "all is said"
+
+
+def test_a_client_that_obeys_keeps_its_line() -> None:
+    room, [alice] = call("alice")
+    room.post(Obeys(alice.peer))
+    room.wait(60)
+    assert not alice.offers
+
+
+def test_who_says_late_that_he_obeys_gets_his_line_back() -> None:
+    room, [alice] = call("alice")
+    room.wait(20)
+    assert direction(alice) == "inactive"
+    alice.hear(room.post(Obeys(alice.peer)))
+    assert direction(alice) == "recvonly"
