@@ -12,6 +12,17 @@ const SLOW = 0.6;
 /** So many readings in a row must agree, so that one burst of loss changes nothing. */
 const AGREEING = 2;
 
+/** Milliseconds after which a report says nothing of now. */
+const STALE = 5_000;
+
+/** W3C webrtc-stats: `timestamp` is when the report came. */
+interface Reported {
+  readonly type: string;
+  readonly timestamp: number;
+  readonly fractionLost?: number;
+  readonly roundTripTime?: number;
+}
+
 export type Quality = "good" | "poor";
 
 export interface Report {
@@ -44,8 +55,10 @@ export class Uplink {
 
   private async look(): Promise<void> {
     let [lost, roundTrip] = [0, 0];
-    (await this.pc.getStats()).forEach((one: { type: string; fractionLost?: number; roundTripTime?: number }) => {
-      if (one.type !== "remote-inbound-rtp") return;
+    const now = performance.timeOrigin + performance.now();
+    (await this.pc.getStats()).forEach((one: Reported) => {
+      // The last report of what is paused stays for ever.
+      if (one.type !== "remote-inbound-rtp" || now - one.timestamp > STALE) return;
       lost = Math.max(lost, one.fractionLost ?? 0);
       roundTrip = Math.max(roundTrip, one.roundTripTime ?? 0);
     });
