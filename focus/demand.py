@@ -25,34 +25,49 @@ def demand(conference: Conference, last: Conference, now: float) -> Conference:
     """Bring what each publisher is asked for up to date. `last` went through here before."""
     conference, risen = _risen(conference, now)
     sought = seek(conference, last)
-    alike = sought is last.sought and conference.tracks is last.tracks
-    converted = any(peer.resting and peer.obeys for peer in conference.peers.values())
-    if alike and not converted and now < last.review:
-        return replace(conference, sought=sought, review=last.review)
+    due_now = now >= last.review
     moved: dict[PeerId, Peer] = {}
-    review = risen
+    review = risen if due_now else min(risen, last.review)
     for name, own in conference.roster.own.items():
-        peer = conference.peers[name]
-        duties: dict[TrackId, Duty] = {}
-        resting: set[str] = set()
-        for track in own:
-            if track.kind is Kind.AUDIO:
+        peer, was = conference.peers[name], last.peers.get(name)
+        pictures = [track.id for track in own if track.kind is Kind.VIDEO]
+        if not due_now and was is not None and peer.obeys == was.obeys and len(pictures) == len(peer.duties):
+            if all(sought[t] is last.sought.get(t) and conference.tracks[t] is last.tracks.get(t) for t in pictures):
                 continue
-            ranks = tuple(rid for rid, _ in conference.roster.ranked[track.id]) or ONLY
-            need = max(sought[track.id].values(), default=None)
-            made = duty(peer.duties.get(track.id), ranks, need, bool(track.layers), conference.limits, now)
-            duties[track.id] = made
-            review = min(review, due(made, conference.limits, need is None))
-            if made.bare is not None and not peer.obeys:
-                until = made.bare + conference.limits.rest_hold
-                if now >= until:
-                    resting.add(track.mid)
-                else:
-                    review = min(review, until)
-        if duties != peer.duties or resting != peer.resting:
-            moved[name] = replace(peer, duties=MappingProxyType(duties), resting=frozenset(resting))
+        peer, again = _asked(conference, peer, pictures, sought, now)
+        review = min(review, again)
+        if peer is not conference.peers[name]:
+            moved[name] = peer
     peers = MappingProxyType({**conference.peers, **moved}) if moved else conference.peers
     return replace(conference, peers=peers, sought=sought, review=review)
+
+
+def _asked(
+    conference: Conference,
+    peer: Peer,
+    pictures: Iterable[TrackId],
+    sought: Mapping[TrackId, Mapping[PeerId, int]],
+    now: float,
+) -> tuple[Peer, float]:
+    """What one publisher is asked for now; also when that changes if nothing happens."""
+    limits, review = conference.limits, math.inf
+    duties: dict[TrackId, Duty] = {}
+    resting: set[str] = set()
+    for name in pictures:
+        track = conference.tracks[name]
+        ranks = tuple(rid for rid, _ in conference.roster.ranked[name]) or ONLY
+        need = max(sought[name].values(), default=None)
+        made = duties[name] = duty(peer.duties.get(name), ranks, need, bool(track.layers), limits, now)
+        review = min(review, due(made, limits, need is None))
+        if made.bare is not None and not peer.obeys:
+            rest = made.bare + limits.rest_hold
+            if now >= rest:
+                resting.add(track.mid)
+            else:
+                review = min(review, rest)
+    if duties == peer.duties and resting == peer.resting:
+        return peer, review
+    return replace(peer, duties=MappingProxyType(duties), resting=frozenset(resting)), review
 
 
 def _risen(conference: Conference, now: float) -> tuple[Conference, float]:
