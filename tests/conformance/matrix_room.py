@@ -8,6 +8,7 @@ that a test can put forward.
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -218,7 +219,7 @@ async def call_room(
     focus: tuple[str, str] = (FOCUS, DEVICE), wall: float | None = None, **limits: Any
 ) -> AsyncIterator[Room]:
     """A room with the focus in it and a call that nobody has joined yet."""
-    room = Room(Homeserver(*focus), replace(Limits(), **limits), Clock(wall))
+    room = Room(Homeserver(*focus), replace(Limits(rest_hold=math.inf), **limits), Clock(wall))
     room.membership(HOST, "join")
     room.membership(focus[0], "join")
     room.call()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from dataclasses import dataclass, field
 
@@ -50,7 +51,8 @@ def settled(told: list[Told]) -> list[Told]:
 class Room:
     """A conference at work, its engine, and all that was told."""
 
-    limits: Limits = field(default_factory=Limits)
+    limits: Limits = field(default_factory=lambda: Limits(rest_hold=math.inf))
+    "Callers say nothing of what they are asked to send, and keep their lines all the same."
     codecs: tuple[str, ...] = ("opus", "vp8")
     wide: bool = False
     now: float = 1000.0

@@ -30,7 +30,7 @@ def said(told: list[Told], caller: Caller) -> list[tuple[Rid, ...]]:
 
 def call(*names: str) -> tuple[Room, list[Caller]]:
     """Some people, each with a camera in three layers that flow."""
-    room = Room()
+    room = Room(LIMITS)
     callers = [Caller(room, name) for name in names]
     for caller in callers:
         caller.join()
