@@ -30,6 +30,8 @@ HEADROOM = 1.1
 "An upgrade must leave that much."
 HELD = 1.0
 "Seconds that there must have been room before an upgrade."
+TRUSTED = 3.0
+"Seconds after which room that leaves nothing is enough: a link may be just so wide."
 REGRET = 10.0
 "Seconds: an upgrade that is taken back sooner had not been wise."
 PATIENCE = 2.0
@@ -263,23 +265,15 @@ def _raised(
     now: float,
 ) -> tuple[list[int], float | None, float]:
     """Raise what may rise: the places, since when there is room, and when to look again."""
-    room = budget / HEADROOM
-    goal = [len(ask.options) - 1 for ask in every] if everything <= room else best(every, room)
-    if goal == held:
-        return held, None, math.inf
-    higher = [n for n, have in enumerate(held) if goal[n] > have]
+    hold = HELD
+    goal, higher, swaps = _better(every, held, budget / HEADROOM, everything)
+    if not higher:
+        goal, higher, swaps = _better(every, held, budget, everything)
+        hold = TRUSTED
     if not higher:
         return held, None, math.inf
-    swaps = any(goal[n] < have for n, have in enumerate(held))
-    if swaps and _worth(every, goal) < SWAP * _worth(every, held):
-        # Not worth what others would lose; but what is left over may be used.
-        goal = _over(every, held, higher, room)
-        higher = [n for n in higher if goal[n] > held[n]]
-        swaps = False
-        if not higher:
-            return held, None, math.inf
     since = now if roomy is None else roomy
-    waits = {n: max(since + HELD, _patient(moves[n])) for n in higher}
+    waits = {n: max(since + hold, _patient(moves[n])) for n in higher}
     ready = [n for n in higher if waits[n] <= now]
     if not ready or (swaps and len(ready) < len(higher)):
         return held, since, max(waits.values()) if swaps else min(waits.values())
@@ -290,6 +284,19 @@ def _raised(
         places[n] = goal[n]
     waiting = [waits[n] for n in higher if n not in ready]
     return places, since, min(waiting, default=math.inf)
+
+
+def _better(every: list[Ask], held: list[int], room: float, everything: float) -> tuple[list[int], list[int], bool]:
+    """What could be with so much room, which are higher then, and whether others are lower for it."""
+    goal = [len(ask.options) - 1 for ask in every] if everything <= room else best(every, room)
+    higher = [n for n, have in enumerate(held) if goal[n] > have]
+    swaps = any(goal[n] < have for n, have in enumerate(held))
+    if higher and swaps and _worth(every, goal) < SWAP * _worth(every, held):
+        # Not worth what others would lose; but what is left over may be used.
+        goal = _over(every, held, higher, room)
+        higher = [n for n in higher if goal[n] > held[n]]
+        swaps = False
+    return goal, higher, swaps
 
 
 def _worth(every: Sequence[Ask], places: Sequence[int]) -> float:

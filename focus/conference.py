@@ -62,12 +62,16 @@ class Running:
                 # made anew until patience ends. A bad offer of a live peer stays unanswered; the next one may be good.
                 if isinstance(event, Join) and event.peer not in conference.peers:
                     refused.append(Ended(event.peer, fault.earns))
+        return (*self.take(conference, now), *refused)
+
+    def take(self, conference: Conference, now: float) -> tuple[commands.Command | Told, ...]:
+        """Go on from a snapshot that events have moved: what to carry out."""
         conference = settle(conference, self.conference, self._fingerprint, now, self._names)
         wanted = replan(conference, self.conference, self._planned)
         effects = changes(self._planned, wanted)
         self._planned = replace(wanted, ended=())
         self.conference = replace(conference, ended=())
-        return (*effects, *refused)
+        return effects
 
     def abandon(self) -> tuple[commands.Command | Told, ...]:
         """Take everything down after a bug: what the last plan had is undone, and everybody is told."""

@@ -99,10 +99,14 @@ def seek(conference: Conference, last: Conference) -> Mapping[TrackId, Mapping[P
         if before is None or not same:
             found[track.id] = _needs(conference, track, ranked, conference.peers.values())
             continue
+        needs = _needs(conference, track, ranked, moved)
+        if not gone and all(before.get(peer.id) == needs.get(peer.id) for peer in moved):
+            found[track.id] = before
+            continue
         after = {name: rank for name, rank in before.items() if name not in gone} if gone else dict(before)
         for peer in moved:
             after.pop(peer.id, None)
-        after |= _needs(conference, track, ranked, moved)
+        after |= needs
         found[track.id] = before if after == before else after
     same = found.keys() == last.sought.keys() and all(found[name] is last.sought[name] for name in found)
     return last.sought if same else MappingProxyType(found)

@@ -23,6 +23,10 @@ from focus.vocabulary import Kind, Names, PeerId, Reason, RouteId
 
 DIGITS = string.digits + string.ascii_letters
 "Of names: of equal length as long as one is enough."
+PORTION = 40
+"Peers that are shared out anew in one turn because rates moved."
+LATER = 0.1
+"Seconds until the next portion."
 
 
 def settle(
@@ -52,7 +56,12 @@ def settle(
         seen = dict.fromkeys(name for name in stirred if name in due)
         asked = (name for name in conference.roster.own if conference.peers[name] is not last.peers.get(name))
         seen.update(dict.fromkeys(asked))
-        seen.update(dict.fromkeys(budget.concerned(conference, rated)) if rated else {})
+        for number, name in enumerate(budget.concerned(conference, rated) if rated else ()):
+            if flowing and number >= PORTION:
+                # What only costs more or less than it did can wait, so that a large call blocks nobody.
+                due[name] = min(due[name], now + LATER * (number // PORTION))
+            else:
+                seen[name] = None
     else:
         seen = dict.fromkeys(due)
     for name in seen:

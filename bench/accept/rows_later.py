@@ -196,7 +196,20 @@ ENGINE: tuple[Row, ...] = (
 
 RATES: tuple[Row, ...] = (
     Row(5, "congestion", "RFC 8867 cases 5.1 to 5.8 in virtual time, and three harder ones, within their bars"),
-    Row(5, "allocation", "the nine cases: 0.9 of the best utility at the median, freezes, switches, recovery"),
+    Row(
+        5,
+        "allocation",
+        "the nine cases: 0.9 of the best utility at the median, freezes, switches, recovery",
+        "make bench NAME=allocation",
+        from_json(
+            utility="utility",
+            least_case="utility_least_case",
+            switches="switches_per_minute",
+            frozen_s="frozen_s",
+            regain_s="regain_s",
+        ),
+        minutes=10,
+    ),
     Row(5, "thin-link", "a Chromium at 4, 1.2, 0.35, 4 Mbit/s with nine publishers: audio never lost, tiles follow"),
     Row(5, "bystander", "a second subscriber on a free link: no lower layer, no freeze"),
     Row(5, "switch-time", "message to first packet of the new layer: p50 under publisher round trip + 80 ms"),
@@ -226,6 +239,19 @@ RATES: tuple[Row, ...] = (
         minutes=10,
     ),
     Row(5, "packet-cost", "at most 1.15 x the cost per packet of the commit before, pacing and estimation on"),
-    Row(5, "plan-cost", "500 subscribers x 50 tracks: full plan under 100 ms, incremental under 2 ms, loop p99 20 ms"),
+    Row(
+        5,
+        "plan-cost",
+        "500 subscribers x 50 tracks: full plan under 100 ms, incremental under 2 ms, loop p99 20 ms",
+        "make bench NAME=plan",
+        from_json(
+            full_ms="full_ms",
+            incremental_ms="incremental_ms",
+            blocked_ms_p99="blocked_ms_p99",
+            blocked_ms_most="blocked_ms_most",
+            load="load",
+        ),
+        minutes=10,
+    ),
     Row(5, "new-address", "a client's address changes: media gap p50 1.5 s, p99 3 s, same participant"),
 )

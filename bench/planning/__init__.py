@@ -1,0 +1,1 @@
+"""What `bench/plan.py` plans: a large conference at rest."""
