@@ -236,6 +236,10 @@ def _kept(ask: Ask, old: Ask, place: int) -> int:
     if place == PAUSED:
         return PAUSED
     had = old.options[place]
+    if place < len(ask.options):
+        now = ask.options[place]
+        if (now.layer, now.spatial, now.temporal) == (had.layer, had.spatial, had.temporal):
+            return place
     return max(
         (
             aim for aim, option in enumerate(ask.options)

@@ -84,6 +84,32 @@ def test_pictures_never_cost_more_than_there_is(asks: list[Ask], budget: float) 
     assert spent <= budget
 
 
+@given(calls(), st.floats(0, 12e6), st.floats(0, 12e6))
+def test_who_is_seen_on_a_thin_link_is_seen_on_a_wider_one(asks: list[Ask], one: float, other: float) -> None:
+    thin, wide = min(one, other), max(one, other)
+    base = [Ask(ask.kind, ask.options[:1], ask.shown, ask.weight) for ask in asks]
+    same = [Ask(ask.kind, (Q,), ask.shown, ask.weight) for ask in base]
+    seen, more = best(same, thin), best(same, wide)
+    assert all(a <= b for a, b in zip(seen, more, strict=True))
+
+
+@given(calls(), st.floats(0, 12e6))
+def test_of_two_whose_smallest_pictures_cost_alike_the_one_that_counts_more_is_seen(
+    asks: list[Ask], budget: float
+) -> None:
+    alike = [Ask(ask.kind, (Q,), ask.shown, ask.weight) for ask in asks]
+    places = best(alike, budget)
+    shown = [ask.turn for ask, place in zip(alike, places, strict=True) if place != PAUSED]
+    paused = [ask.turn for ask, place in zip(alike, places, strict=True) if place == PAUSED]
+    assert not shown or not paused or max(shown) <= min(paused)
+
+
+@given(calls(), st.integers(0, 4), st.floats(0, 1e5))
+def test_voices_are_carried_whatever_the_budget(asks: list[Ask], voices: int, budget: float) -> None:
+    places = best([*asks, *[voice()] * voices], budget)
+    assert places[len(asks) :] == [0] * voices
+
+
 def exhaustive(asks: list[Ask], budget: float) -> float:
     """The most utility that fits, found by looking at everything."""
     ranges = [range(PAUSED, len(ask.options)) for ask in asks]
@@ -154,6 +180,26 @@ def test_an_estimate_that_wavers_makes_no_picture_flicker() -> None:
     for turn in range(120):
         link.runs(1.0e6 if turn % 2 else 1.12e6, 1.0)
     assert link.changes <= 8, "fewer than four a minute"
+
+
+def test_a_link_that_is_just_wide_enough_is_used_after_a_while() -> None:
+    link = Link([camera()])
+    link.runs(0.6e6, 5)
+    assert link.runs(2.52e6, 2) == "h", "no tenth to spare"
+    assert link.runs(2.52e6, 3) == "f"
+
+
+@given(calls(), st.floats(1e5, 12e6), st.lists(st.floats(-0.04, 0.04), min_size=20, max_size=60))
+@settings(deadline=None)
+def test_an_estimate_that_trembles_leaves_a_steady_call_alone(
+    asks: list[Ask], budget: float, noise: list[float]
+) -> None:
+    link = Link(asks)
+    link.runs(budget, 10)
+    link.changes = 0
+    for part in noise:
+        link.runs(budget * (1 + part), 1.0)
+    assert link.changes <= 2 * len(asks) * (1 + len(noise) / 15), "two for each try, and tries get rare"
 
 
 def test_an_upgrade_that_failed_is_tried_less_and_less() -> None:
