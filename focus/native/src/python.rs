@@ -2,6 +2,7 @@
 //!
 //! It decides nothing. The worker's thread never enters Python; only calls that Python makes do.
 
+mod checks;
 mod crowd;
 mod virtual_time;
 mod words;

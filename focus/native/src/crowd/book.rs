@@ -3,6 +3,7 @@
 //! Most of it is told by the clear header, so that a crowd can leave most packets sealed; what was
 //! opened proves that keys, numbers and bytes are right. Time is an argument.
 
+use super::check::Check;
 use super::histogram::Histogram;
 use super::mark::Mark;
 use crate::command::{Codec, Extensions};
@@ -78,6 +79,8 @@ pub struct Book {
     pub reception: Reception,
     /// What to ask for.
     pub missing: Missing,
+    /// What is demanded of a track of people; marked streams have none.
+    pub check: Option<Box<Check>>,
     window: Window<16>,
     counts: Counts,
     /// The lowest number that counts.
@@ -98,6 +101,7 @@ impl Book {
             reception: Reception::new(watch.ssrc, watch.codec.clock),
             watch,
             missing: Missing::default(),
+            check: None,
             window: Window::new(),
             counts: Counts::default(),
             first: None,
@@ -147,11 +151,12 @@ impl Book {
         Some(index)
     }
 
-    /// A repair of this sequence number came.
-    pub fn repaired(&mut self, sequence: u16, now: Seconds) {
-        if let Some(index) = self.reception.place(sequence) {
-            self.counts.repaired += u64::from(self.admit(index, now));
-        }
+    /// A repair of this sequence number came. Its extended number; None when the packet was there.
+    pub fn repaired(&mut self, sequence: u16, now: Seconds) -> Option<i64> {
+        let index = self.reception.place(sequence)?;
+        let new = self.admit(index, now);
+        self.counts.repaired += u64::from(new);
+        new.then_some(index)
     }
 
     fn admit(&mut self, index: i64, now: Seconds) -> bool {

@@ -3,11 +3,14 @@
 //! It answers as a browser does: transport-wide feedback ten times a second, receiver and sender
 //! reports each second, NACKs for what is missing, packets again and keyframes for who asks.
 
+use std::collections::HashSet;
 use std::time::Instant;
 
 use super::book::{Book, Watch};
+use super::check::Check;
 use super::mark;
-use super::sender::{Sender, Stream};
+use super::order::Packet;
+use super::sender::{Content, Sender, Stream};
 use crate::command::Drop;
 use crate::media::extensions::{Own, find};
 use crate::media::rtcp::{self, Block, MOST_BLOCKS, Report};
@@ -56,6 +59,14 @@ pub struct Tally {
     pub told_missing: u64,
     /// Packets of transport-wide feedback and of reports that it sent.
     pub feedback: u64,
+    /// Packets of media and of reports that came, whatever became of them.
+    pub came: u64,
+    /// Of streams that were forgotten: some may still be on their way.
+    pub after_end: u64,
+    /// Of a checked stream, with a payload type that is not its.
+    pub wrong_payload_type: u64,
+    /// Of a checked stream, without a payload.
+    pub padding: u64,
 }
 
 /// See the file's head.
@@ -69,6 +80,8 @@ pub struct Member {
     bare: Option<(Book, Opener)>,
     /// See `Tally`.
     pub tally: Tally,
+    /// SSRCs of streams that were forgotten.
+    gone: HashSet<u32>,
     arrivals: Arrivals,
     /// Transport-wide number of the next packet.
     next: u16,
@@ -87,6 +100,7 @@ impl Member {
             books: Vec::new(),
             bare: None,
             tally: Tally::default(),
+            gone: HashSet::new(),
             arrivals: Arrivals::default(),
             next: 1,
             // What clients do each second, they do at different times.
@@ -96,15 +110,29 @@ impl Member {
     }
 
     /// Send a stream, once it is played. Said again with its SSRC, it begins anew.
-    pub fn publish(&mut self, now: Instant, stream: Stream) {
+    pub fn publish(&mut self, now: Instant, stream: Stream, content: Content) {
         self.senders.retain(|sender| sender.stream.ssrc != stream.ssrc);
-        self.senders.push(Sender::new(now, stream));
+        self.senders.push(Sender::new(now, stream, content));
+    }
+
+    /// Play all streams without end, from one moment on.
+    pub fn start(&mut self, now: Instant) {
+        self.senders.iter_mut().for_each(|sender| sender.play(now, None));
+    }
+
+    /// Begin to talk, or end.
+    pub fn talk(&mut self, talking: bool) {
+        self.senders.iter_mut().for_each(|sender| sender.talking = talking);
     }
 
     /// Receive a stream. Said again with its SSRC, its book begins anew.
-    pub fn watch(&mut self, watch: Watch) {
+    pub fn watch(&mut self, watch: Watch, check: Option<Check>) {
         self.books.retain(|book| book.watch.ssrc != watch.ssrc);
-        self.books.push(Book::new(watch));
+        self.gone.remove(&watch.ssrc);
+        watch.rtx_ssrc.map(|ssrc| self.gone.remove(&ssrc));
+        let mut book = Book::new(watch);
+        book.check = check.map(Box::new);
+        self.books.push(book);
     }
 
     /// Receive a stream that comes from elsewhere under a key of its own.
@@ -114,6 +142,8 @@ impl Member {
 
     /// Have no book of a stream any more.
     pub fn forget(&mut self, ssrc: u32) {
+        let ending = self.books.iter().filter(|book| book.watch.ssrc == ssrc);
+        self.gone.extend(ending.flat_map(|book| [Some(ssrc), book.watch.rtx_ssrc]).flatten());
         self.books.retain(|book| book.watch.ssrc != ssrc);
         self.bare = self.bare.take().filter(|(book, _)| book.watch.ssrc != ssrc);
     }
@@ -131,6 +161,7 @@ impl Member {
 
     /// RTP or RTCP arrived, sealed. `stamp`: when the kernel got it, in nanoseconds since the Unix epoch.
     pub(crate) fn receive(&mut self, at: &Moment, stamp: u64, valid: bool, datagram: &mut [u8], wires: &mut Wires) {
+        self.tally.came += 1;
         if rtp::is_rtcp(datagram) {
             let Some(peer) = wires.peer(self.key).filter(|_| valid) else {
                 self.tally.strays += 1;
@@ -158,7 +189,8 @@ impl Member {
         }
         let of = |book: &Book| book.watch.ssrc == header.ssrc || book.watch.rtx_ssrc == Some(header.ssrc);
         let (Some(book), true) = (self.books.iter_mut().find(|book| of(book)), valid) else {
-            self.tally.strays += 1;
+            let late = valid && self.gone.contains(&header.ssrc);
+            *if late { &mut self.tally.after_end } else { &mut self.tally.strays } += 1;
             return;
         };
         let number = find(&header, datagram, book.watch.extensions.transport_cc);
@@ -168,15 +200,38 @@ impl Member {
         let Some(peer) = wires.peer(self.key) else { return };
         if book.watch.ssrc != header.ssrc {
             let plain = peer.transport.open_rtp(datagram).ok().and_then(|length| datagram.get(..length));
-            let original = plain.and_then(|plain| rtp::parse(plain)?.payload.of(plain).first_chunk().copied());
-            match original {
-                Some(original) => book.repaired(u16::from_be_bytes(original), now),
-                None => self.tally.unopened += 1,
+            let Some((plain, repair)) = plain.and_then(|plain| Some((plain, rtp::parse(plain)?))) else {
+                self.tally.unopened += 1;
+                return;
+            };
+            let Some((original, payload)) = repair.payload.of(plain).split_first_chunk() else {
+                *if book.check.is_some() { &mut self.tally.padding } else { &mut self.tally.unopened } += 1;
+                return;
+            };
+            let index = book.repaired(u16::from_be_bytes(*original), now);
+            if let (Some(index), Some(check)) = (index, &mut book.check) {
+                let Header { timestamp, marker, .. } = repair;
+                check.put(index, Packet { timestamp, marker, payload: payload.to_vec() }, now);
             }
+            return;
+        }
+        if book.check.is_some() && header.payload_type != book.watch.codec.pt {
+            self.tally.wrong_payload_type += 1;
             return;
         }
         let due = book.received().is_multiple_of(self.opened);
         let Some(index) = book.take(&header, stamp, now) else { return };
+        if let Some(check) = &mut book.check {
+            let plain = peer.transport.open_rtp(datagram).ok().and_then(|length| datagram.get(..length));
+            let Some((plain, header)) = plain.and_then(|plain| Some((plain, rtp::parse(plain)?))) else {
+                self.tally.unopened += 1;
+                return;
+            };
+            let payload = header.payload.of(plain).to_vec();
+            self.tally.padding += u64::from(payload.is_empty());
+            check.put(index, Packet { timestamp: header.timestamp, marker: header.marker, payload }, now);
+            return;
+        }
         if due {
             match peer.transport.open_rtp(datagram) {
                 Ok(length) => book.looked(index, datagram.get(..length).and_then(marked), stamp),
@@ -228,14 +283,10 @@ impl Member {
     /// Send the frames that are due.
     pub(crate) fn show(&mut self, at: &Moment, wires: &mut Wires) {
         for sender in &mut self.senders {
-            loop {
-                let numbers = sender.frame(at.now, at.epoch, at.wall);
-                if numbers.is_empty() {
-                    break;
-                }
+            while let Some(numbers) = sender.frame(at.now, at.epoch, at.wall) {
                 for number in numbers {
                     let own = Own::new(at.seconds(), self.next, None);
-                    let room = sender.room().0;
+                    let room = sender.room(number).0;
                     let index = sender.index(number);
                     if wires.rtp(self.key, index, room, &mut |out| sender.write(number, &own, out)).is_some() {
                         self.next = self.next.wrapping_add(1);
@@ -251,7 +302,7 @@ impl Member {
             return;
         };
         let own = Own::new(at.seconds(), self.next, None);
-        let room = sender.room().1;
+        let room = sender.room(number).1;
         if wires.rtp(self.key, index, room, &mut |out| sender.rewrite(number, index, &own, out)).is_some() {
             self.next = self.next.wrapping_add(1);
         }
@@ -267,6 +318,11 @@ impl Member {
             if !asking.is_empty() {
                 scratch.clear();
                 rtcp::nack(scratch, ours, book.watch.ssrc, asking);
+                wires.rtcp(key, scratch);
+            }
+            if book.check.as_mut().is_some_and(|check| check.visit(now)) {
+                scratch.clear();
+                rtcp::picture_loss(scratch, ours, book.watch.ssrc);
                 wires.rtcp(key, scratch);
             }
         }

@@ -7,15 +7,20 @@
 #![forbid(unsafe_code)]
 
 pub mod book;
+pub mod check;
 pub mod histogram;
+pub mod loops;
 pub mod mark;
 pub mod member;
+pub mod order;
 pub mod sender;
 #[cfg(test)]
 mod tests;
+pub mod vp8;
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::command::{Command, Event, Loss, Name, Open};
@@ -41,6 +46,8 @@ pub struct Crowd {
     events: Vec<Event>,
     /// One packet in so many is opened.
     opened: u64,
+    /// What people show and say.
+    pub loops: Arc<loops::Loops>,
     group: u32,
     next: Instant,
     scratch: Vec<u8>,
@@ -64,6 +71,7 @@ impl Crowd {
             names: HashMap::new(),
             events: Vec::new(),
             opened,
+            loops: Arc::default(),
             group: 0,
             next: epoch,
             scratch: Vec::with_capacity(rtp::LONGEST),

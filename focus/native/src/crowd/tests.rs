@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::book::{Counts, Watch};
 use super::member::Moment;
-use super::sender::Stream;
+use super::sender::{Content, Stream};
 use super::*;
 use crate::command::{Codec, Credentials, Expect, Extensions, Format, Kind, Role, Route};
 use crate::engine::{Engine, TICK};
@@ -152,9 +152,9 @@ impl Stand {
             stand.engine.submit(now, Command::Route(made));
             stand.engine.submit(now, Command::SetLayer { route: number.into(), layer: Some("".into()) });
             let member = stand.crowd.member(&number.to_string()).unwrap();
-            member.watch(Watch { ssrc, rtx_ssrc, codec: VP8, extensions: IDS });
+            member.watch(Watch { ssrc, rtx_ssrc, codec: VP8, extensions: IDS }, None);
         }
-        stand.crowd.member("0").unwrap().publish(now, stream());
+        stand.crowd.member("0").unwrap().publish(now, stream(), Content::Marked);
         stand
     }
 

@@ -196,6 +196,11 @@ impl Crowded {
         self.table(|table, _| table.figures.clone())
     }
 
+    /// Since it was started.
+    pub fn seconds(&self) -> f64 {
+        self.shared.epoch.elapsed().as_secs_f64()
+    }
+
     /// Readable when there are events; `heard` makes it silent until there are more.
     pub fn news(&self) -> RawFd {
         self.shared.news.fd()

@@ -1,17 +1,21 @@
 //! Synthetic clients and the bare loop, as Python sees them: what each does is told once, and figures are asked for.
 
 use std::os::fd::RawFd;
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use pyo3::exceptions::{PyKeyError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
+use super::checks::{checked, people, tallied};
 use super::words::{codec, command, event, extensions, get, part};
 use crate::command::Command;
 use crate::crowd::book::{Counts, Watch};
+use crate::crowd::check::Check;
+use crate::crowd::loops::Loops;
 use crate::crowd::member::Member;
-use crate::crowd::sender::Stream;
+use crate::crowd::sender::{Content, Stream};
 use crate::pump::bare;
 use crate::pump::crowd::{Crowded, Settings};
 use crate::transport::srtp::{Opener, Profile};
@@ -83,6 +87,11 @@ impl Crowd {
         let done = py.detach(|| self.crowd.with(|crowd, _| crowd.member(peer).map(ask)));
         done.ok_or_else(|| PyKeyError::new_err(format!("there is no {peer}")))
     }
+
+    fn timed(&self, py: Python<'_>, peer: &str, ask: impl FnOnce(&mut Member, Instant) + Send) -> PyResult<()> {
+        let done = py.detach(|| self.crowd.with(|crowd, now| crowd.member(peer).map(|member| ask(member, now))));
+        done.ok_or_else(|| PyKeyError::new_err(format!("there is no {peer}")))
+    }
 }
 
 #[pymethods]
@@ -150,8 +159,92 @@ impl Crowd {
     #[pyo3(signature = (peer, shape, /))]
     fn publish(&self, py: Python<'_>, peer: &str, shape: &Bound<'_, PyAny>) -> PyResult<()> {
         let shape = stream(shape)?;
-        py.detach(|| self.crowd.with(|crowd, now| crowd.member(peer).map(|member| member.publish(now, shape))))
-            .ok_or_else(|| PyKeyError::new_err(format!("there is no {peer}")))
+        self.timed(py, peer, |member, now| member.publish(now, shape, Content::Marked))
+    }
+
+    /// What people show and say, for all clients that are told of it from now on.
+    #[pyo3(signature = (list, /))]
+    fn load(&self, py: Python<'_>, list: &Bound<'_, PyAny>) -> PyResult<()> {
+        let loops = Arc::new(Loops::new(people(list)?));
+        py.detach(|| self.crowd.with(|crowd, _| crowd.loops = loops));
+        Ok(())
+    }
+
+    /// Have a client send a layer of somebody's camera, or with no layer the voice, once it is started.
+    #[pyo3(signature = (peer, shape, person, layer=None, /))]
+    fn loop_of(
+        &self,
+        py: Python<'_>,
+        peer: &str,
+        shape: &Bound<'_, PyAny>,
+        person: u32,
+        layer: Option<u32>,
+    ) -> PyResult<()> {
+        let shape = stream(shape)?;
+        let loops = py.detach(|| self.crowd.with(|crowd, _| Arc::clone(&crowd.loops)));
+        let content = match layer {
+            Some(layer) => Content::Camera(loops, person, layer),
+            None => Content::Voice(loops, person),
+        };
+        self.timed(py, peer, |member, now| member.publish(now, shape, content))
+    }
+
+    /// Play all streams of a client without end, from one moment on.
+    fn start(&self, py: Python<'_>, peer: &str) -> PyResult<()> {
+        self.timed(py, peer, Member::start)
+    }
+
+    /// Have a client talk, or be silent.
+    fn talk(&self, py: Python<'_>, peer: &str, talking: bool) -> PyResult<()> {
+        self.member(py, peer, |member| member.talk(talking))
+    }
+
+    /// Have a client check a stream that it receives, of people's loops or of anybody.
+    #[pyo3(signature = (peer, expected, video, /))]
+    fn check(&self, py: Python<'_>, peer: &str, expected: &Bound<'_, PyAny>, video: bool) -> PyResult<()> {
+        let expected = watch(expected)?;
+        let loops = py.detach(|| self.crowd.with(|crowd, _| Arc::clone(&crowd.loops)));
+        self.member(py, peer, |member| member.watch(expected, Some(Check::new(video, loops))))
+    }
+
+    /// Note that a client asked for another size of a stream that it checks.
+    fn want(&self, py: Python<'_>, peer: &str, ssrc: u32, width: u16, height: u16) -> PyResult<()> {
+        let now = self.crowd.seconds();
+        self.member(py, peer, |member| {
+            let book = member.books.iter_mut().find(|book| book.watch.ssrc == ssrc);
+            if let Some(check) = book.and_then(|book| book.check.as_mut()) {
+                check.want((width, height), now);
+            }
+        })
+    }
+
+    /// What a client found of the streams that it checks, by SSRC. Times are in seconds of `clock`.
+    fn checks<'py>(&self, py: Python<'py>, peer: &str) -> PyResult<Bound<'py, PyDict>> {
+        let found = PyDict::new(py);
+        self.crowd.with(|crowd, _| {
+            let member = crowd.member(peer).ok_or_else(|| PyKeyError::new_err(format!("there is no {peer}")))?;
+            for book in member.books() {
+                if let Some(told) = checked(py, book)? {
+                    found.set_item(book.watch.ssrc, told)?;
+                }
+            }
+            PyResult::Ok(())
+        })?;
+        Ok(found)
+    }
+
+    /// What a client counts beside its streams.
+    fn tally<'py>(&self, py: Python<'py>, peer: &str) -> PyResult<Bound<'py, PyDict>> {
+        let found = PyDict::new(py);
+        for (name, count) in self.member(py, peer, |member| tallied(member))? {
+            found.set_item(name, count)?;
+        }
+        Ok(found)
+    }
+
+    /// Seconds since the crowd began.
+    fn clock(&self) -> f64 {
+        self.crowd.seconds()
     }
 
     /// Send so many frames of a stream from now on; None is without end, 0 stops.
@@ -170,7 +263,7 @@ impl Crowd {
     #[pyo3(signature = (peer, expected, /))]
     fn watch(&self, py: Python<'_>, peer: &str, expected: &Bound<'_, PyAny>) -> PyResult<()> {
         let expected = watch(expected)?;
-        self.member(py, peer, |member| member.watch(expected))
+        self.member(py, peer, |member| member.watch(expected, None))
     }
 
     /// As `watch`, of the bare loop's stream: sealed with AES-256-GCM under these, from wherever.
