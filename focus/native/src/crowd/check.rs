@@ -253,7 +253,8 @@ mod tests {
 
     fn frame(at: usize, width: u16, salt: u8) -> Vec<u8> {
         let [w1, w2] = width.to_le_bytes();
-        let mut bytes = vec![u8::from(at % 5 != 0), 0, 0, 0x9D, 0x01, 0x2A, w1, w2, 0xD0, 0x02, salt, at as u8];
+        let mut bytes =
+            vec![u8::from(!at.is_multiple_of(5)), 0, 0, 0x9D, 0x01, 0x2A, w1, w2, 0xD0, 0x02, salt, at as u8];
         bytes.resize(2500, salt ^ at as u8);
         bytes
     }

@@ -8,6 +8,7 @@
 
 pub mod book;
 pub mod check;
+pub mod head;
 pub mod histogram;
 pub mod loops;
 pub mod mark;

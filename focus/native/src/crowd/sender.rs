@@ -7,13 +7,13 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::head::Head;
 use super::loops::{self, Loops};
 use super::mark::{self, Mark, TRAILER};
 use super::vp8::{self, DESCRIPTOR};
 use crate::command::{Codec, Extensions, Format};
 use crate::media::extensions::Own;
 use crate::media::rtcp::SenderReport;
-use crate::media::rtp::ONE_BYTE;
 use crate::media::{Seconds, rtp};
 
 /// Packets that can be had again; a power of two.
@@ -73,58 +73,6 @@ pub struct Note {
     sent: u64,
     /// In the loop; None is silence.
     at: Option<u32>,
-}
-
-/// The header of a stream's packets, and where in it what changes is.
-#[derive(Debug)]
-struct Head {
-    bytes: Vec<u8>,
-    level: Option<usize>,
-    send_time: Option<usize>,
-    transport: Option<usize>,
-}
-
-impl Head {
-    fn new(stream: &Stream, ssrc: u32, pt: u8, rid: u8) -> Self {
-        let mut bytes = vec![0x90, pt, 0, 0, 0, 0, 0, 0];
-        bytes.extend(ssrc.to_be_bytes());
-        bytes.extend(ONE_BYTE.to_be_bytes());
-        bytes.extend([0, 0]);
-        let ids = &stream.extensions;
-        let mut add = |id: u8, value: &[u8]| {
-            if id == 0 || value.is_empty() {
-                return None;
-            }
-            bytes.push(id << 4 | (value.len() as u8 - 1) & 0x0F);
-            bytes.extend(value);
-            Some(bytes.len() - value.len())
-        };
-        add(ids.mid, stream.mid.as_bytes().get(..16).unwrap_or(stream.mid.as_bytes()));
-        add(rid, stream.rid.as_bytes().get(..16).unwrap_or(stream.rid.as_bytes()));
-        // Marked as voice (RFC 6464 §3).
-        let level = add(ids.audio_level, &[0x80 | stream.level & 0x7F]);
-        let send_time = add(ids.abs_send_time, &[0; 3]);
-        let transport = add(ids.transport_cc, &[0; 2]);
-        bytes.resize(bytes.len().next_multiple_of(4), 0);
-        let words = (bytes.len() as u16 - 16) / 4;
-        bytes[14..16].copy_from_slice(&words.to_be_bytes());
-        Self { bytes, level, send_time, transport }
-    }
-
-    /// Write it with its numbers; what follows it.
-    fn write<'a>(&self, out: &'a mut [u8], sequence: u16, timestamp: u32, marker: bool, own: &Own) -> &'a mut [u8] {
-        let Some((head, rest)) = out.split_at_mut_checked(self.bytes.len()) else { return &mut [] };
-        head.copy_from_slice(&self.bytes);
-        head[1] |= u8::from(marker) << 7;
-        head[2..4].copy_from_slice(&sequence.to_be_bytes());
-        head[4..8].copy_from_slice(&timestamp.to_be_bytes());
-        for (at, value) in [(self.send_time, &own.send_time[..]), (self.transport, &own.number[..])] {
-            if let Some(place) = at.and_then(|at| head.get_mut(at..at + value.len())) {
-                place.copy_from_slice(value);
-            }
-        }
-        rest
-    }
 }
 
 /// See the file's head.
@@ -255,7 +203,7 @@ impl Sender {
                 if !self.talking || length == 0 {
                     self.at = 0;
                     self.silent += 1;
-                    return (u16::from(self.silent % COMFORT == 1), note);
+                    return (u16::from((self.silent - 1).is_multiple_of(COMFORT)), note);
                 }
                 note.marker = self.at == 0;
                 note.at = Some(self.at % length);
