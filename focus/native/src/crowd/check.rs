@@ -16,6 +16,10 @@ use crate::media::Seconds;
 const RECENT: Seconds = 4.0;
 /// Frames; more than any camera makes in that time.
 const MOST_RECENT: usize = 256;
+/// Frames kept for who decodes; of more, the oldest go.
+const MOST_KEPT: usize = 64;
+/// Nobody is asked for a picture narrower than this.
+const SMALLEST: u16 = 320;
 /// Seconds between two requests for a keyframe.
 const ASK_KEYFRAME: Seconds = 0.5;
 
@@ -77,6 +81,9 @@ struct Judge {
     recognised: bool,
     needs_keyframe: bool,
     asked_keyframe: Seconds,
+    /// Of the frame under way, for who decodes; None while a part of it is missing.
+    frame: Option<Vec<u8>>,
+    kept: Option<VecDeque<Vec<u8>>>,
 }
 
 /// Whether a layer is the right one for what is wanted: not smaller (within 10 %), and no half would do.
@@ -84,7 +91,7 @@ fn fits(size: (u16, u16), wanted: (u16, u16)) -> bool {
     let enough = |part: f64| {
         f64::from(size.0) / part >= 0.9 * f64::from(wanted.0) && f64::from(size.1) / part >= 0.9 * f64::from(wanted.1)
     };
-    enough(1.0) && !enough(2.0)
+    enough(1.0) && (!enough(2.0) || size.0 <= SMALLEST)
 }
 
 impl Check {
@@ -104,6 +111,8 @@ impl Check {
             recognised: false,
             needs_keyframe: false,
             asked_keyframe: -1.0,
+            frame: None,
+            kept: None,
         };
         Self { found: Found::default(), order: Order::default(), judge }
     }
@@ -120,6 +129,11 @@ impl Check {
     pub fn put(&mut self, index: i64, packet: Packet, now: Seconds) {
         let Self { found, order, judge } = self;
         order.put(index, packet, now, |lost, packet| judge.take(found, &packet, lost, now));
+    }
+
+    /// Whole frames that a decoder could take, since it was last asked: the first question begins to keep them.
+    pub fn frames(&mut self) -> VecDeque<Vec<u8>> {
+        self.judge.kept.replace(VecDeque::new()).unwrap_or_default()
     }
 
     /// Give up what is missing for too long. Whether to ask for a keyframe now.
@@ -187,15 +201,29 @@ impl Judge {
             found.fault("time_within_frame", (another && lost == 0).into());
             if lost > 0 {
                 self.places.clear();
+                self.frame = None;
             }
             self.compare(found, part.body);
         }
+        self.keep(part.body, packet.marker);
         self.marker = packet.marker;
         if packet.marker && !self.places.is_empty() {
             let Self { loops, bytes, places, .. } = self;
             places.retain(|place| loops.frame(*place).len() == *bytes);
             found.fault("corrupt", places.is_empty().into());
             found.known += u64::from(!places.is_empty());
+        }
+    }
+
+    /// For who decodes: the next bytes of a frame, and whether they are its last.
+    fn keep(&mut self, body: &[u8], last: bool) {
+        let (Some(kept), Some(frame)) = (&mut self.kept, &mut self.frame) else { return };
+        frame.extend(body);
+        if last && !self.needs_keyframe {
+            kept.push_back(std::mem::take(frame));
+            if kept.len() > MOST_KEPT {
+                kept.pop_front();
+            }
         }
     }
 
@@ -235,6 +263,7 @@ impl Judge {
             found.fault("wrong_splice", (!splice).into());
         }
         (self.places, self.bytes) = (places, part.body.len());
+        self.frame = self.kept.is_some().then(Vec::new);
         if let Some(before) = found.newest_frame {
             found.longest_gap = found.longest_gap.max(now - before);
         }
@@ -252,9 +281,8 @@ mod tests {
     use super::*;
 
     fn frame(at: usize, width: u16, salt: u8) -> Vec<u8> {
-        let [w1, w2] = width.to_le_bytes();
-        let mut bytes =
-            vec![u8::from(!at.is_multiple_of(5)), 0, 0, 0x9D, 0x01, 0x2A, w1, w2, 0xD0, 0x02, salt, at as u8];
+        let ([w1, w2], [h1, h2]) = (width.to_le_bytes(), (width / 16 * 9).to_le_bytes());
+        let mut bytes = vec![u8::from(!at.is_multiple_of(5)), 0, 0, 0x9D, 0x01, 0x2A, w1, w2, h1, h2, salt, at as u8];
         bytes.resize(2500, salt ^ at as u8);
         bytes
     }
@@ -297,17 +325,17 @@ mod tests {
     #[test]
     fn a_clean_track_has_no_fault_across_a_switch_and_all_of_it_is_known() {
         let found = judged(packets(&loops(), &[(0, 0), (0, 1), (0, 2), (1, 5), (1, 6)]), true);
-        assert_eq!((found.faults.len(), found.frames, found.known, found.size), (0, 5, 5, (320, 720)));
+        assert_eq!((found.faults.len(), found.frames, found.known, found.size), (0, 5, 5, (320, 180)));
     }
 
     #[test]
     fn every_fault_has_its_name() {
-        assert_eq!(faults(|packets| packets[4].payload[900] ^= 1), ["corrupt"]);
+        assert_eq!(faults(|packets| packets[4].payload[500] ^= 1), ["corrupt"]);
         assert_eq!(faults(|packets| packets[5].payload.truncate(700)), ["corrupt"]);
         assert_eq!(faults(|packets| packets[6].payload[3] ^= 1), ["picture_id"]);
         assert_eq!(faults(|packets| packets[6].payload[4] ^= 1), ["tl0picidx"]);
         assert_eq!(faults(|packets| packets[7].timestamp = 1), ["time_backwards", "time_within_frame"]);
-        assert_eq!(faults(|packets| packets[8].payload.truncate(2)), ["malformed"]);
+        assert_eq!(faults(|packets| packets[8].payload.truncate(2)), ["malformed", "unfinished_frame"]);
         assert_eq!(faults(|packets| drop(packets.drain(..3))), ["first_not_keyframe"]);
         assert_eq!(faults(|packets| drop(packets.drain(3..6))), ["picture_id", "tl0picidx", "wrong_splice"]);
         assert_eq!(faults(|packets| packets[5].marker = false), ["unfinished_frame"]);
@@ -339,10 +367,24 @@ mod tests {
     #[test]
     fn a_size_that_is_asked_for_is_timed_until_its_keyframe() {
         let mut check = Check::new(true, loops());
-        check.want((320, 720), 0.0);
+        check.want((320, 180), 0.0);
         for (index, packet) in packets(&loops(), &[(0, 0), (1, 5)]).into_iter().enumerate() {
             check.put(index as i64, packet, index as f64);
         }
         assert_eq!((check.found.switches.as_slice(), check.found.wanted_at), ([3.0].as_slice(), None));
+    }
+
+    #[test]
+    fn who_decodes_gets_whole_frames_from_a_keyframe_on() {
+        let (loops, mut check) = (loops(), Check::new(true, loops()));
+        let made = packets(&loops, &[(0, 0), (0, 1), (0, 2), (0, 3), (1, 5), (1, 6)]);
+        assert!(check.frames().is_empty());
+        for (index, packet) in made.into_iter().enumerate().filter(|(index, _)| *index != 4) {
+            check.put(index as i64, packet, if index < 9 { 0.0 } else { 2.0 });
+            check.visit(if index < 9 { 0.0 } else { 2.0 });
+        }
+        let frames: Vec<_> = [(0, 0, 0), (0, 1, 5), (0, 1, 6)].map(|place| loops.frame(place).to_vec()).into();
+        assert_eq!(check.frames(), frames);
+        assert!(check.frames().is_empty());
     }
 }

@@ -67,6 +67,10 @@ pub struct Tally {
     pub wrong_payload_type: u64,
     /// Of a checked stream, without a payload.
     pub padding: u64,
+    /// Transport-wide feedback about a stream that is not its own: Chromium ignores it.
+    pub stranger_feedback: u64,
+    /// Compounds of RTCP that end in what cannot be read.
+    pub malformed: u64,
 }
 
 /// See the file's head.
@@ -199,7 +203,11 @@ impl Member {
         }
         let Some(peer) = wires.peer(self.key) else { return };
         if book.watch.ssrc != header.ssrc {
-            let plain = peer.transport.open_rtp(datagram).ok().and_then(|length| datagram.get(..length));
+            let opened = peer.transport.open_rtp(datagram);
+            if matches!(opened, Err(Drop::Replayed)) {
+                return;
+            }
+            let plain = opened.ok().and_then(|length| datagram.get(..length));
             let Some((plain, repair)) = plain.and_then(|plain| Some((plain, rtp::parse(plain)?))) else {
                 self.tally.unopened += 1;
                 return;
@@ -257,8 +265,10 @@ impl Member {
                 }
                 Report::PictureLoss(ssrc) => self.ask(ssrc),
                 Report::FullIntra(entries) => rtcp::first_words(entries).for_each(|ssrc| self.ask(ssrc)),
-                Report::Arrivals(body) => {
+                Report::Arrivals(ssrc, body) => {
                     let tally = &mut self.tally;
+                    let own = self.senders.iter().any(|sender| sender.stream.ssrc == ssrc);
+                    tally.stranger_feedback += u64::from(!own);
                     twcc::read(body, |_, arrived| match arrived {
                         Some(_) => tally.told_arrived += 1,
                         None => tally.told_missing += 1,
@@ -269,7 +279,8 @@ impl Member {
                         book.reception.report = Some((report, at.seconds()));
                     }
                 }
-                Report::Receiver(_) | Report::Remb(_) | Report::Bye(_) | Report::Malformed => {}
+                Report::Malformed => self.tally.malformed += 1,
+                Report::Receiver(_) | Report::Remb(_) | Report::Bye(_) => {}
             }
         }
     }

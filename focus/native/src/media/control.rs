@@ -25,7 +25,7 @@ impl Media {
                 Report::Remb(bps) => self.said(from, bps),
                 Report::Bye(leaving) => self.left(from, leaving, tally),
                 // Differs from the reference engine, which takes no interest in either.
-                Report::Arrivals(body) => self.fed_back(from, body, now, tally),
+                Report::Arrivals(_, body) => self.fed_back(from, body, now, tally),
                 Report::Receiver(_) => {}
             }
         }

@@ -67,8 +67,8 @@ pub enum Report<'a> {
     Remb(u64),
     /// SSRCs that leave: see [`words`].
     Bye(&'a [u8]),
-    /// Transport-wide feedback after its two SSRCs: see `twcc`.
-    Arrivals(&'a [u8]),
+    /// The stream that transport-wide feedback names, and what follows it: see `twcc`.
+    Arrivals(u32, &'a [u8]),
     /// The rest of the compound packet cannot be read.
     Malformed,
 }
@@ -141,7 +141,7 @@ fn one(count: u8, kind: u8, body: &[u8]) -> Option<Option<Report<'_>>> {
         (RECEIVER_REPORT, _) => Report::Receiver(body.get(4..4 + blocks)?),
         (BYE, _) => Report::Bye(body.get(..4 * usize::from(count))?),
         (RTPFB, 1) => Report::Nack(word(body, 4)?, body.get(8..)?),
-        (RTPFB, 15) => Report::Arrivals(body.get(8..)?),
+        (RTPFB, 15) => Report::Arrivals(word(body, 4)?, body.get(8..)?),
         (PSFB, 1) => Report::PictureLoss(word(body, 4)?),
         // RFC 5104 §4.3.1.1: whole entries, and at least one.
         (PSFB, 4) if body.len() < 16 || !body.len().is_multiple_of(8) => return None,

@@ -72,5 +72,7 @@ pub(super) fn tallied(member: &Member) -> Vec<(&'static str, u64)> {
         ("after_end", tally.after_end),
         ("wrong_payload_type", tally.wrong_payload_type),
         ("padding", tally.padding),
+        ("feedback_for_stranger", tally.stranger_feedback),
+        ("malformed_rtcp", tally.malformed),
     ]
 }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use pyo3::exceptions::{PyKeyError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::PyDict;
+use pyo3::types::{PyBytes, PyDict};
 
 use super::checks::{checked, people, tallied};
 use super::words::{codec, command, event, extensions, get, part};
@@ -231,6 +231,15 @@ impl Crowd {
             PyResult::Ok(())
         })?;
         Ok(found)
+    }
+
+    /// Whole frames of a stream that a client checks, since this was last asked: the first question begins to keep them.
+    fn frames<'py>(&self, py: Python<'py>, peer: &str, ssrc: u32) -> PyResult<Vec<Bound<'py, PyBytes>>> {
+        let frames = self.member(py, peer, |member| {
+            let book = member.books.iter_mut().find(|book| book.watch.ssrc == ssrc);
+            book.and_then(|book| book.check.as_mut()).map(|check| check.frames()).unwrap_or_default()
+        })?;
+        Ok(frames.iter().map(|frame| PyBytes::new(py, frame)).collect())
     }
 
     /// What a client counts beside its streams.
