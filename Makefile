@@ -39,8 +39,8 @@ help:  ## List the verbs
 setup: $(VENV_READY) $(PAGE_READY) $(if $(HAS_RUST),$(NATIVE),no-rust)  ## Install everything that running Weir needs: Python packages, the page, the native engine
 	@echo "Ready. Next: make demo"
 
-demo: setup $(if $(CHECK),$(CHROMIUM))  ## A real 12-person call on this machine (PORT=8900 PEOPLE=10 ENGINE=python; CHECK=1: headless, with a verdict)
-	$(PY) -m weir $(if $(CHECK),check,demo) $(if $(PORT),--port $(PORT)) $(if $(PEOPLE),--people $(PEOPLE)) $(if $(ENGINE),--engine $(ENGINE))
+demo: setup $(if $(CHECK),$(CHROMIUM))  ## A real 12-person call on this machine (PORT=8900 PEOPLE=10 ENGINE=python STACK=aiortc; CHECK=1: headless, with a verdict)
+	$(PY) -m weir $(if $(CHECK),check,demo) $(if $(PORT),--port $(PORT)) $(if $(PEOPLE),--people $(PEOPLE)) $(if $(ENGINE),--engine $(ENGINE)) $(if $(STACK),--stack $(STACK))
 
 test: setup $(CHROMIUM)  ## Every test: Python, Rust, real browsers, a real homeserver, the page's own
 	$(if $(HAS_RUST),cargo test --release --quiet $(OF_CRATE))

@@ -61,18 +61,20 @@ class Watch:
 class Crowd:
     """Clients by name. Made inside a running event loop. Raises `focus.native.Unavailable` where it is not built."""
 
-    def __init__(self, *, opened: int = 1, joined: bool = False, rest_ms: float = 0.0) -> None:
+    def __init__(self, *, opened: int = 1, joined: bool = False, rest_ms: float = 0.0, keeps: bool = True) -> None:
         """One packet in `opened` is decrypted and checked. `joined`: the kernel may join what comes (UDP_GRO).
 
-        `rest_ms`: sockets are left alone so long after each look, so that what comes wakes nobody.
+        `rest_ms`: sockets are left alone so long after each look, so that what comes wakes nobody. `keeps`: events are
+        kept for `saw`.
         """
+        self.keeps = keeps
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
         if soft < hard:
             resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
         self.native: _native.Crowd = crowd()(opened=opened, joined=joined, rest_ms=rest_ms)
         self.events: list[Event] = []
         self.on_event: Callable[[Event], None] = lambda event: None
-        "Called with each event; all of them are kept in `events` too."
+        "Called with each event."
         self._came = asyncio.Condition()
         self._tasks: set[asyncio.Task[None]] = set()
         asyncio.get_running_loop().add_reader(self.native.eventfd(), self._rung)
@@ -118,7 +120,8 @@ class Crowd:
     def _rung(self) -> None:
         self.native.heard()
         came = self.native.drain()
-        self.events += came
+        if self.keeps:
+            self.events += came
         for event in came:
             self.on_event(event)
         task = asyncio.ensure_future(self._tell())

@@ -88,15 +88,18 @@ class Stage:
 
 
 @asynccontextmanager
-async def stage(people: int = 0, *, page: bool = True, data: Path | None = None) -> AsyncIterator[Stage]:
+async def stage(
+    people: int = 0, *, page: bool = True, data: Path | None = None, stack: str = "auto"
+) -> AsyncIterator[Stage]:
     """Run a demo with so many synthetic participants while the block runs. Raises `RuntimeError` if it does not start.
 
-    `data`: the demo's folder; a fresh one, removed at the end, if not given.
+    `data`: the demo's folder; a fresh one, removed at the end, if not given. `stack`: of the participants.
     """
     with tempfile.TemporaryDirectory(prefix="weir-stage-", ignore_cleanup_errors=True) as scratch:
         folder = data or Path(scratch)
         ready, log = Path(scratch) / "ready.json", Path(scratch) / "demo.log"
         command = [sys.executable, "-m", "weir", "demo", "--people", str(people), "--port", "0", "--data", str(folder)]
+        command += ["--stack", stack]
         command += ["--ready-file", str(ready), *([] if page else ["--no-page"])]
         with log.open("wb") as out:
             demo = await asyncio.create_subprocess_exec(*command, stdout=out, stderr=out, start_new_session=True)

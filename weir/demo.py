@@ -53,6 +53,8 @@ class Options:
     page: bool = True
     engine: str = "auto"
     "As in [media]."
+    stack: str = "auto"
+    "What carries the participants' media."
     federation: int | None = None
     "Port on which the homeserver meets others of this machine; without, it knows none."
     ready_file: Path | None = None
@@ -145,6 +147,7 @@ class Demo:
             "participants",
             [
                 *(sys.executable, "-m", "weir", "participants", "--count", str(people)),
+                *("--stack", self.options.stack),
                 *("--homeserver", self.homeserver.base_url, "--room", self.room),
                 *("--focus", f"{self.account.user}/{self.account.device}"),
                 *("--secret-file", str(self.homeserver.folder / "registration.secret"), "--directory", str(data)),

@@ -2,14 +2,13 @@
 
 It speaks MSC3401 to-device messages and MSC3898 data channel messages as a client does,
 and notes what a client would stumble over. It knows no room state and does not dial
-again: `member.py` does both.
+again: `member.py` does both. Packets are its line's (`line.py`).
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
-import random
 import secrets
 import time
 from collections import Counter
@@ -17,14 +16,11 @@ from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from aioice import Candidate
-
-from bench.participants import media, rtcp, sdp, voice
+from bench.participants import media, sdp, voice
+from bench.participants.aiortc_line import AiortcStack
 from bench.participants.habits import Habits, Wish, difference
 from bench.participants.known import Known
-from bench.participants.publisher import Publisher
-from bench.participants.receiver import Incoming, Receiver
-from bench.participants.transport import Transport, Unconnected
+from bench.participants.line import Stack, Track, Unconnected
 
 METADATA = "org.matrix.msc3077.sdp_stream_metadata"
 ANSWER_WITHIN = 15.0
@@ -32,10 +28,10 @@ ANSWER_WITHIN = 15.0
 CONNECT_WITHIN = 15.0
 SILENCE = 10.0
 "Seconds without a packet or a text from the focus after which a person would dial again."
-FEEDBACK = 0.03
-"Seconds between two looks for missing packets."
 LOOK = 0.5
 "Seconds between two looks at whether another picture should be large."
+LISTEN = 2.0
+"Seconds between two looks at whether anything was heard."
 
 Outcome = TypeVar("Outcome")
 
@@ -61,22 +57,26 @@ class Seat:
 class Call:
     """Used once."""
 
-    def __init__(self, seat: Seat, habits: Habits, post: Callable[[str, dict[str, Any]], Awaitable[None]]) -> None:
+    def __init__(
+        self,
+        seat: Seat,
+        habits: Habits,
+        post: Callable[[str, dict[str, Any]], Awaitable[None]],
+        stack: Stack | None = None,
+    ) -> None:
+        """Without a `stack`, aiortc's carries the media."""
         self.seat, self.habits, self.post = seat, habits, post
         self.id = f"{int(time.time() * 1000)}{secrets.token_hex(8)}"
         self.inbox: asyncio.Queue[tuple[str, Mapping[str, Any]]] = asyncio.Queue()
-        self.transport = Transport()
-        chance = random.Random(secrets.randbits(64))
         tokens = [secrets.token_hex(8) for _ in range(3)]
-        self.publisher = Publisher(seat.person, self._talks, chance, tokens[0])
-        ufrag, pwd = self.transport.credentials
+        self.line = (stack or AiortcStack()).line(seat.person, seat.known, tokens[0], self._talks, seat.clock)
+        self.line.on_track = self._appeared
+        ufrag, pwd = self.line.credentials
         self.local = sdp.Local(
-            ufrag, pwd, self.transport.fingerprint, f"s{tokens[0]}", f"a{tokens[1]}", f"v{tokens[2]}",
-            self.publisher.audio.ssrc, tokens[0],
+            ufrag, pwd, self.line.fingerprint, f"s{tokens[0]}", f"a{tokens[1]}", f"v{tokens[2]}",
+            self.line.audio_ssrc, tokens[0],
         )  # fmt: skip
-        self.receiver = Receiver(self.publisher.audio.ssrc, seat.known)
-        self.receiver.on_track = self._appeared
-        self.decode: Callable[[Incoming], None] = lambda track: None
+        self.decode: Callable[[Track], None] = lambda track: None
         self.streams: Mapping[str, Any] = {}
         self.owners: dict[str, str] = {}
         "Whose each stream is or was."
@@ -92,10 +92,10 @@ class Call:
     def _talks(self, now: float) -> bool:
         return not self.audio_muted and voice.speaking(self.seat.number, self.seat.count, now)
 
-    def _appeared(self, track: Incoming) -> None:
+    def _appeared(self, track: Track) -> None:
         size = self.asked.get(track.name)
         if size is not None:
-            track.check.want(*size, self.seat.clock())
+            self.line.want(track.name, size)
         if track.name not in self.asked:
             self.faults["unwanted_track"] += 1
         self.decode(track)
@@ -130,7 +130,7 @@ class Call:
         try:
             reason = await self._run(leaving)
         finally:
-            await self.transport.close()
+            await self.line.close()
         return reason
 
     async def _run(self, leaving: asyncio.Event) -> str:
@@ -171,20 +171,17 @@ class Call:
         self._hear_of(content.get(METADATA, {}))
         if not remote.candidates:
             raise ValueError("no candidate in the answer")
-        own = await self.transport.gather(Candidate.from_sdp(remote.candidates[0]).host)
+        own = await self.line.gather(remote)
         chosen = self.post("m.call.select_answer", self.common() | {"selected_party_id": content.get("party_id")})
         lines = [{"candidate": f"candidate:{value}", "sdpMid": "0", "sdpMLineIndex": 0} for value in own]
         told = self.post("m.call.candidates", self.common() | {"candidates": [*lines, {"candidate": ""}]})
-        self.transport.on_rtp = lambda data: self.receiver.rtp(data, self.seat.clock())
-        self.transport.on_rtcp = self._rtcp
-        self.transport.on_text = self._text
+        self.line.on_text = self._text
 
         async def tell() -> None:
             await chosen
             await told
 
-        await asyncio.gather(tell(), self.transport.connect(remote))
-        await self.transport.opened.wait()
+        await asyncio.gather(tell(), self.line.connect(remote))
 
     async def hang_up(self, reason: str) -> None:
         """Tell the focus that we go."""
@@ -197,7 +194,7 @@ class Call:
         ends = {
             asyncio.ensure_future(self._listen()): "hangup",
             asyncio.ensure_future(self._media()): "silence",
-            asyncio.ensure_future(self.transport.closed.wait()): "transport lost",
+            asyncio.ensure_future(self.line.closed.wait()): "transport lost",
             asyncio.ensure_future(leaving.wait()): "left",
         }
         done, pending = await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
@@ -217,37 +214,30 @@ class Call:
                 self.faults[f"unexpected {kind}"] += 1
 
     async def _media(self) -> str:
-        """Send what is due, ask for what is missing, look around. Ends when nothing is heard any more."""
-        clock, send = self.seat.clock, self.transport.send
-        now = clock()
-        self.publisher.start(now)
-        heard, heard_at = -1, now
-        next_feedback = next_look = now
-        while True:
-            now = clock()
-            due = self.publisher.send_due(now, time.time(), send)
-            if now >= next_feedback:
-                self.receiver.send_due(now, send)
-                next_feedback = now + FEEDBACK
-            if now >= next_look:
-                self._choose()
-                next_look = now + LOOK
-                if heard != self.transport.packets_in + self.texts_in:
-                    heard, heard_at = self.transport.packets_in + self.texts_in, now
-                elif now - heard_at > SILENCE:
-                    return "silence"
-            await asyncio.sleep(max(0.0, min(due, next_feedback, next_look) - clock()))
-
-    def _rtcp(self, data: bytes) -> None:
+        """Let media flow and look around. Ends when nothing is heard any more."""
+        flow = asyncio.ensure_future(self.line.flow())
         try:
-            packets = rtcp.parse(data)
-        except ValueError:
-            self.faults["malformed_rtcp"] += 1
-            return
-        now = self.seat.clock()
-        for packet in packets:
-            self.publisher.hear(packet, now, self.transport.send)
-            self.receiver.rtcp(packet, now)
+            return await self._look_around(flow)
+        finally:
+            flow.cancel()
+            await asyncio.gather(flow, return_exceptions=True)
+
+    async def _look_around(self, flow: asyncio.Future[None]) -> str:
+        clock = self.seat.clock
+        heard, heard_at, listened_at = -1, clock(), 0.0
+        while True:
+            await asyncio.wait((flow,), timeout=LOOK)
+            if flow.done():
+                flow.result()
+            self._choose()
+            now = clock()
+            if now - listened_at < LISTEN:
+                continue
+            listened_at = now
+            if heard != self.line.heard() + self.texts_in:
+                heard, heard_at = self.line.heard() + self.texts_in, now
+            elif now - heard_at > SILENCE:
+                return "silence"
 
     def _choose(self) -> None:
         now = self.seat.clock()
@@ -257,14 +247,13 @@ class Call:
             return
         self.asked = wish
         for (stream, name), size in wish.items():
-            track = self.receiver.track(stream, name)
-            if track is not None and size is not None:
-                track.check.want(*size, now)
+            if size is not None:
+                self.line.want((stream, name), size)
         self.say("m.call.track_subscription", change)
 
     def say(self, kind: str, content: Mapping[str, Any]) -> None:
         """Send one message on the data channel."""
-        self.transport.say(json.dumps({"type": kind, "content": content}))
+        self.line.say(json.dumps({"type": kind, "content": content}))
 
     def _text(self, text: str) -> None:
         self.texts_in += 1
@@ -298,9 +287,9 @@ class Call:
         forwarded = [s for s in remote.sections if s.mid not in ("0", "1") and s.direction in ("sendonly", "sendrecv")]
         if any((s.stream, s.track) not in told for s in forwarded if s.kind != "application"):
             self.faults["msid_without_metadata"] += 1
-        self.receiver.expect(remote.sections)
+        self.line.expect(remote.sections)
         self.version += 1
-        answer = sdp.answer(self.local, remote, self.version + 1, self.transport.active)
+        answer = sdp.answer(self.local, remote, self.version + 1, self.line.active)
         described = {"type": "answer", "sdp": answer}
         self.say("m.call.negotiate", {"description": described, "sdp_stream_metadata": self.metadata()})
         self._choose()

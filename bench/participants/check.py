@@ -7,38 +7,19 @@ frame the successor of the one before (`known.py`).
 
 from __future__ import annotations
 
-from collections import Counter, deque
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 
+from bench.participants.found import Found
 from bench.participants.known import Known, Place
 from bench.participants.vp8 import Part, read
 
-RECENT = 4.0
-"Seconds over which the pace of a picture is told."
-MOST_RECENT = 256
-"Frames; more than any camera makes in that time."
-
 
 @dataclass(slots=True)
-class Check:
+class Check(Found):
     """The book of one received track."""
 
-    kind: str
     known: Known
-    faults: Counter[str] = field(default_factory=Counter)
-    packets: int = 0
-    octets: int = 0
-    frames: int = 0
-    keyframes: int = 0
-    size: tuple[int, int] = (0, 0)
-    first_frame: float | None = None
-    "When the first keyframe began to arrive; the call's clock."
-    longest_gap: float = 0.0
-    "Seconds between two frames of a camera."
-    wanted: tuple[int, int] | None = None
-    wanted_at: float = 0.0
-    switches: list[float] = field(default_factory=list)
-    "Seconds from each asked size to the first keyframe of it."
+    _: KW_ONLY
     frame: bytearray = field(default_factory=bytearray)
     whole: bool = False
     "`frame` is all of it so far."
@@ -46,10 +27,6 @@ class Check:
     _part: Part | None = None
     _marker: bool = True
     _places: list[Place] = field(default_factory=list)
-    _frame_at: float | None = None
-    newest_frame: float = -1e9
-    "When the newest frame began to arrive."
-    _arrivals: deque[float] = field(default_factory=lambda: deque(maxlen=MOST_RECENT))
 
     def want(self, width: int, height: int, now: float) -> None:
         """Note that a new size was asked for."""
@@ -70,10 +47,6 @@ class Check:
         done = self._video(timestamp, marker, payload, lost, now) if self.kind == "video" else None
         self._timestamp = timestamp
         return done
-
-    def idle(self) -> None:
-        """Forget when the last frame came: the track pauses by agreement, and that gap is no fault."""
-        self._frame_at = None
 
     def _video(self, timestamp: int, marker: bool, payload: bytes, lost: int, now: float) -> bytes | None:
         try:
@@ -118,30 +91,16 @@ class Check:
         if part.size is None and places and self._places and not lost and not self.known.follows(self._places, places):
             self.faults["wrong_splice"] += 1
         self._places = places
-        if self._frame_at is not None:
-            self.longest_gap = max(self.longest_gap, now - self._frame_at)
-        self._frame_at = self.newest_frame = now
-        self._arrivals.append(now)
+        if before is not None:
+            self.longest_gap = max(self.longest_gap, now - self.newest_frame)
+        self.newest_frame = now
+        self.arrivals.append(now)
 
     def _settle(self, now: float) -> None:
         """Note how long a wanted size took, once a keyframe of it is here."""
         if self.wanted_at and self.wanted is not None and self.size[0] and fits(self.size, self.wanted):
             self.switches.append(now - self.wanted_at)
             self.wanted_at = 0.0
-
-    def pace(self, now: float) -> float:
-        """Frames a second, over the last few."""
-        return sum(1 for at in self._arrivals if now - RECENT < at <= now) / RECENT
-
-    def summary(self, now: float) -> dict[str, object]:
-        """The book as JSON."""
-        return {
-            "kind": self.kind, "pace": round(self.pace(now), 1),
-            "packets": self.packets, "frames": self.frames, "keyframes": self.keyframes,
-            "width": self.size[0], "height": self.size[1], "wanted": list(self.wanted or ()),
-            "longest_gap": round(self.longest_gap, 3), "switches": [round(s, 3) for s in self.switches],
-            "unsettled": bool(self.wanted_at), "faults": {name: n for name, n in self.faults.items() if n},
-        }  # fmt: skip
 
 
 def fits(size: tuple[int, int], wanted: tuple[int, int]) -> bool:

@@ -14,6 +14,7 @@ import aiohttp
 
 from bench.participants import accounts, report
 from bench.participants.run import Crowd, run_participants
+from bench.participants.stacks import STACKS
 from signalling.matrix import MatrixError
 
 EVERY = 5.0
@@ -30,6 +31,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     who = parser.add_mutually_exclusive_group(required=True)
     who.add_argument("--secret-file", type=Path, metavar="FILE", help="file with the registration shared secret")
     who.add_argument("--accounts", type=Path, metavar="FILE", help="JSON list of user_id, device_id, access_token")
+    parser.add_argument(
+        "--stack", choices=STACKS, default="auto",
+        help="what carries their media: the crowd in Rust, for thousands, or aiortc, for a dozen"
+        " (default: auto, native where it is built)",
+    )  # fmt: skip
     parser.add_argument("--directory", type=Path, default=Path(".weir"), help="where loops and accounts are kept")
     parser.add_argument("--seconds", type=float, help="how long they stay (default: until interrupted)")
     parser.add_argument("--quiet", action="store_true", help="no table, only the report")
@@ -50,8 +56,8 @@ async def run(args: argparse.Namespace) -> int:
             return complain(f"{args.accounts} holds {len(people)} accounts, fewer than --count {args.count}")
         result = await run_participants(
             args.homeserver, people, args.room, (user, device), args.count,
-            directory=args.directory / "participants", crowd=crowd, conf=args.call, seconds=args.seconds,
-            progress=Progress(sys.stderr).tell, watch=None if args.quiet else show,
+            directory=args.directory / "participants", crowd=crowd, stack=args.stack, conf=args.call,
+            seconds=args.seconds, progress=Progress(sys.stderr).tell, watch=None if args.quiet else show,
         )  # fmt: skip
     except (MatrixError, ValueError, OSError) as wrong:
         return complain(str(wrong))

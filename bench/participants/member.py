@@ -14,9 +14,10 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from bench.participants.aiortc_line import AiortcStack
 from bench.participants.call import Call, Seat
 from bench.participants.habits import Habits
-from bench.participants.receiver import Incoming
+from bench.participants.line import Stack, Track
 from signalling.matrix import Homeserver, MatrixError
 
 CALL = "org.matrix.msc3401.call"
@@ -38,13 +39,15 @@ log = logging.getLogger(__name__)
 class Participant:
     """`run` sits down, stays, and leaves when told."""
 
-    def __init__(self, server: Homeserver, room: str, seat: Seat, habits: Habits) -> None:
+    def __init__(self, server: Homeserver, room: str, seat: Seat, habits: Habits, stack: Stack | None = None) -> None:
+        """Without a `stack`, aiortc's carries the media."""
         self.server, self.room, self.seat, self.habits = server, room, seat, habits
+        self.stack = stack or AiortcStack()
         self.call: Call | None = None
         self.calls: list[Call] = []
         self.ends: Counter[str] = Counter()
         self.state = "outside"
-        self.decode: Callable[[Incoming], None] = lambda track: None
+        self.decode: Callable[[Track], None] = lambda track: None
 
     async def run(self, leaving: asyncio.Event) -> None:
         """Be in the call until `leaving` is set. Raises `MatrixError` when the room refuses us."""
@@ -66,7 +69,7 @@ class Participant:
     async def _stay(self, leaving: asyncio.Event, sync: asyncio.Future[None]) -> None:
         failed = 0
         while not leaving.is_set() and not sync.done():
-            self.call = call = Call(self.seat, self.habits, self._post)
+            self.call = call = Call(self.seat, self.habits, self._post, self.stack)
             call.decode = self.decode
             self.calls.append(call)
             self.state = "dialling"

@@ -15,7 +15,9 @@ from aiortc.rtp import RtcpPsfbPacket, RtcpReceiverInfo, RtcpRrPacket, RtcpRtpfb
 
 from bench.participants import twcc
 from bench.participants.check import Check
+from bench.participants.found import Found
 from bench.participants.known import Known
+from bench.participants.line import Track, changes
 from bench.participants.order import Order
 from bench.participants.publisher import extension_map
 from bench.participants.sdp import Section
@@ -48,6 +50,18 @@ class Incoming:
     def name(self) -> tuple[str, str]:
         return self.section.stream, self.section.track
 
+    @property
+    def found(self) -> Found:
+        return self.check
+
+    @property
+    def recovered(self) -> int:
+        return self.order.recovered
+
+    @property
+    def duplicates(self) -> int:
+        return self.order.duplicates
+
 
 class Receiver:
     """The incoming half of one call."""
@@ -64,20 +78,15 @@ class Receiver:
         self.drops: Counter[str] = Counter()
         self.arrivals = twcc.Arrivals()
         self.next_report = 0.0
-        self.on_track: Callable[[Incoming], None] = lambda track: None
+        self.on_track: Callable[[Track], None] = lambda track: None
 
     def expect(self, sections: Iterable[Section]) -> None:
         """Follow the focus's newest offer."""
-        for section in sections:
-            if section.kind == "application" or section.mid in ("0", "1"):
-                continue
-            held = self.live.get(section.mid)
-            sends = section.direction in ("sendonly", "sendrecv") and bool(section.ssrcs) and not section.rejected
-            now_is = (section.ssrcs, section.stream, section.track)
-            if held is not None and (not sends or (held.section.ssrcs, *held.name) != now_is):
-                self._end(held)
-            if sends and section.mid not in self.live:
-                self._begin(section)
+        ended, begun = changes({mid: track.section for mid, track in self.live.items()}, sections)
+        for mid in ended:
+            self._end(self.live[mid])
+        for section in begun:
+            self._begin(section)
 
     def _begin(self, section: Section) -> None:
         name = "vp8" if section.kind == "video" else "opus"

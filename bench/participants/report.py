@@ -12,23 +12,16 @@ from typing import Any
 
 from bench.participants.call import Call
 from bench.participants.member import Participant
-from bench.participants.receiver import Incoming
 
 FRESH = 2.0
 "Seconds: a picture whose newest frame is older does not flow."
 
 
-def tracks(call: Call) -> list[Incoming]:
-    """Every track that a call received, those of the past too."""
-    return [*call.receiver.past, *call.receiver.live.values()]
-
-
 def flowing(call: Call, now: float) -> tuple[int, int]:
     """Return how many of the wanted pictures flow, and how many are wanted. `now` in seconds of the call's clock."""
     wanted = [name for name, size in call.asked.items() if size is not None]
-    seen = [call.receiver.track(*name) for name in wanted]
-    fresh = [one for one in seen if one is not None and one.check.newest_frame > now - FRESH]
-    return len(fresh), len(wanted)
+    fresh = {track.name for track in call.line.live() if track.found.newest_frame > now - FRESH}
+    return sum(1 for name in wanted if name in fresh), len(wanted)
 
 
 Flows = dict[int, tuple[int, int]]
@@ -44,11 +37,11 @@ def faults(participant: Participant) -> Counter[str]:
     """All faults that a participant noted, by name."""
     total: Counter[str] = Counter()
     for call in participant.calls:
-        total.update(call.faults)
-        total.update(call.publisher.faults)
-        total.update({f"dropped {name}": n for name, n in call.receiver.drops.items() if name not in HARMLESS})
-        for track in tracks(call):
-            total.update({name: n for name, n in track.check.faults.items() if n})
+        counts = call.line.counts()
+        total.update(call.faults + counts.faults)
+        total.update({f"dropped {name}": n for name, n in counts.drops.items() if name not in HARMLESS})
+        for track in call.line.tracks():
+            total.update({name: n for name, n in track.found.faults.items() if n})
     return total
 
 
@@ -60,9 +53,10 @@ def one(participant: Participant, now: float, flow: tuple[int, int] | None) -> d
     """Return one participant's report, as of `now` where it matters. `flow`: see `Flows`."""
     calls = participant.calls
     call = calls[-1] if calls else None
-    received = [track for one in calls for track in tracks(one)]
-    switches = sorted(s for track in received for s in track.check.switches)
-    pictures = [track.check for track in received if track.check.kind == "video"]
+    received = [track for one in calls for track in one.line.tracks()]
+    switches = sorted(s for track in received for s in track.found.switches)
+    pictures = [track.found for track in received if track.found.kind == "video"]
+    counts = [one.line.counts() for one in calls]
     report: dict[str, Any] = {
         "participant": participant.seat.number + 1,
         "name": participant.seat.person.name,
@@ -70,19 +64,19 @@ def one(participant: Participant, now: float, flow: tuple[int, int] | None) -> d
         "dials": len(calls),
         "ends": dict(participant.ends),
         "join_seconds": [join for join in map(join_time, calls) if join is not None],
-        "packets_out": sum(one.transport.packets_out for one in calls),
-        "packets_in": sum(one.transport.packets_in for one in calls),
-        "retransmitted": sum(one.publisher.retransmitted for one in calls),
-        "told_missing": sum(one.publisher.told_missing for one in calls),
-        "keyframe_requests": sum(one.publisher.keyframe_requests for one in calls),
-        "recovered": sum(track.order.recovered for track in received),
-        "duplicates": sum(track.order.duplicates for track in received),
-        "frames": sum(check.frames for check in pictures),
-        "longest_gap": round(max((check.longest_gap for check in pictures), default=0.0), 3),
+        "packets_out": sum(count.packets_out for count in counts),
+        "packets_in": sum(count.packets_in for count in counts),
+        "retransmitted": sum(count.retransmitted for count in counts),
+        "told_missing": sum(count.told_missing for count in counts),
+        "keyframe_requests": sum(count.keyframe_requests for count in counts),
+        "recovered": sum(track.recovered for track in received),
+        "duplicates": sum(track.duplicates for track in received),
+        "frames": sum(found.frames for found in pictures),
+        "longest_gap": round(max((found.longest_gap for found in pictures), default=0.0), 3),
         "switches": len(switches),
         "switch_p50": quantile(switches, 0.5),
         "switch_worst": quantile(switches, 1.0),
-        "unsettled": sum(1 for check in pictures if check.wanted_at),
+        "unsettled": sum(1 for found in pictures if found.wanted_at),
         "faults": dict(faults(participant)),
     }
     if call is not None:
@@ -92,16 +86,16 @@ def one(participant: Participant, now: float, flow: tuple[int, int] | None) -> d
                 "user": call.owners.get(track.name[0], ""),
                 "stream": track.name[0],
                 "track": track.name[1],
-                **track.check.summary(now),
+                **track.found.summary(now),
             }
-            for track in tracks(call)
+            for track in call.line.tracks()
         ]
     return report
 
 
 def join_time(call: Call) -> float | None:
     """Seconds from a call's invite to the first packet of its first keyframe, None if none came."""
-    firsts = [track.check.first_frame for track in tracks(call) if track.check.first_frame is not None]
+    firsts = [track.found.first_frame for track in call.line.tracks() if track.found.first_frame is not None]
     return round(min(firsts) - call.invited, 3) if firsts else None
 
 
@@ -142,12 +136,13 @@ def table(participants: Sequence[Participant], before: dict[int, tuple[int, int]
         number, call = participant.seat.number, participant.call
         inside = call is not None and call.connected and participant.state == "dialling"
         state = "in the call" if inside else participant.state
-        frames = sum(track.check.frames for track in tracks(call)) if call else 0
-        packets = call.transport.packets_in if call else 0
+        seen = [track.found for track in call.line.tracks()] if call else []
+        frames = sum(found.frames for found in seen)
+        packets = call.line.heard() if call else 0
         old_frames, old_packets = before.get(number, (0, 0))
         before[number] = (frames, packets)
         shown = "{}/{}".format(*flowing(call, call.seat.clock())) if call else "0/0"
-        gap = max((track.check.longest_gap for track in tracks(call)), default=0.0) if call else 0.0
+        gap = max((found.longest_gap for found in seen), default=0.0)
         wrong = ", ".join(f"{name} {n}" for name, n in faults(participant).most_common(3)) or "none"
         rows.append(
             f"{number + 1:>3} {participant.seat.person.name:<8} {state:<14} {shown:>9} "

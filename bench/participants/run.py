@@ -11,13 +11,14 @@ import random
 import secrets
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 
-from bench.participants import media, report
+from bench.participants import media, report, stacks
 from bench.participants.accounts import Account
 from bench.participants.call import Seat
 from bench.participants.habits import Habits
@@ -60,6 +61,7 @@ async def run_participants(
     *,
     directory: Path,
     crowd: Crowd | None = None,
+    stack: str = "auto",
     conf: str | None = None,
     seconds: float | None = None,
     progress: media.Progress = silent,
@@ -70,13 +72,17 @@ async def run_participants(
 
     They stay until `crowd.leaving` is set, `seconds` have passed, or the call is ended.
     `watch` runs beside them; `decode` may give a participant something to decode with.
-    Raises `MatrixError` when the homeserver or the room refuses one of them.
+    `stack`: one of `stacks.STACKS`. Raises `MatrixError` when the homeserver or the room refuses one of them,
+    `ValueError` when there is no such stack here.
     """
     crowd = crowd or Crowd()
     people = await asyncio.to_thread(media.people, min(count, FACES), directory, progress)
     known = await asyncio.to_thread(Known, people)
     connector = aiohttp.TCPConnector(limit=0)
-    async with aiohttp.ClientSession(connector=connector) as session:
+    async with AsyncExitStack() as opened:
+        carrier = stacks.choose(stack, people)
+        opened.callback(carrier.close)
+        session = await opened.enter_async_context(aiohttp.ClientSession(connector=connector))
         servers = [Homeserver(homeserver_url, account.access_token, session) for account in accounts[:count]]
         await servers[0].join(room)
         conf = conf or await live_call(servers[0], room)
@@ -93,7 +99,7 @@ async def run_participants(
                 number, count, account.user_id, account.device_id, secrets.token_hex(4), conf, focus,
                 people[number % len(people)], known, clock,
             )  # fmt: skip
-            participant = Participant(server, room, seat, Habits(random.Random(secrets.randbits(64))))
+            participant = Participant(server, room, seat, Habits(random.Random(secrets.randbits(64))), carrier)
             crowd.participants.append(participant)
             if decode is not None:
                 decode(participant)

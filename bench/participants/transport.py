@@ -26,14 +26,11 @@ from aiortc.rtcicetransport import RTCIceTransport
 from aiortc.rtcsctptransport import RTCSctpCapabilities
 from aiortc.rtp import is_rtcp
 
+from bench.participants.line import Unconnected
 from bench.participants.sdp import Remote
 
 RECEIVE_BUFFER = 1 << 20
 "Bytes."
-
-
-class Unconnected(Exception):
-    """ICE or DTLS did not come up. The text says which."""
 
 
 class Transport:

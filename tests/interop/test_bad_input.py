@@ -23,10 +23,12 @@ from prometheus_client.parser import text_string_to_metric_families
 from bench.browser import until
 from bench.participants import media, sdp
 from bench.participants.accounts import Account
+from bench.participants.aiortc_line import AiortcLine
 from bench.participants.call import Seat
 from bench.participants.habits import Habits
 from bench.participants.known import Known
 from bench.participants.member import CALL, MEMBER, Participant, live_call
+from bench.participants.transport import Transport
 from bench.stage import Stage, stage
 from focus.commands import Drop
 from packets import FOREIGN, RTCP, RTP, STRANGE, cut, flipped
@@ -106,17 +108,22 @@ def throw_texts(mallory: Participant, chance: random.Random) -> Reasons:
     assert mallory.call is not None
     thrown: Reasons = Counter()
     for reason, text in CHANNEL:
-        mallory.call.transport.say(text)
+        mallory.call.line.say(text)
         thrown["signalling", reason] += 1
         for twin in (shortened(text, chance) or "", corrupted_text(text, chance)):
-            mallory.call.transport.say(twin)
+            mallory.call.line.say(twin)
     return thrown
+
+
+def transport_of(mallory: Participant) -> Transport:
+    """What carries a call in Python."""
+    assert mallory.call is not None and isinstance(mallory.call.line, AiortcLine)
+    return mallory.call.line.transport
 
 
 def throw_packets(mallory: Participant, chance: random.Random) -> Reasons:
     """Malformed RTP and RTCP under valid keys, and twins that are no longer under any."""
-    assert mallory.call is not None
-    transport = mallory.call.transport
+    transport = transport_of(mallory)
     session, pair = transport.dtls._tx_srtp, transport.ice._connection._nominated[1]
     assert session is not None
     thrown: Reasons = Counter()
@@ -136,8 +143,7 @@ def throw_packets(mallory: Participant, chance: random.Random) -> Reasons:
 
 def throw_datagrams(mallory: Participant) -> Reasons:
     """Garbage to the media port, from nobody."""
-    assert mallory.call is not None
-    address = mallory.call.transport.ice._connection._nominated[1].remote_addr
+    address = transport_of(mallory).ice._connection._nominated[1].remote_addr
     thrown: Reasons = Counter()
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stranger:
         for reason, datagram in STRANGE:
@@ -152,9 +158,9 @@ def pictures(viewer: Participant, of: set[str]) -> Mapping[str, int]:
         return {}
     owners = {stream: told.get("user_id") for stream, told in viewer.call.streams.items()}
     return {
-        str(owners[track.section.stream]): track.check.frames
-        for track in viewer.call.receiver.live.values()
-        if track.section.kind == "video" and owners.get(track.section.stream) in of
+        str(owners[track.name[0]]): track.found.frames
+        for track in viewer.call.line.live()
+        if track.found.kind == "video" and owners.get(track.name[0]) in of
     }
 
 

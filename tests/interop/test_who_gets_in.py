@@ -24,6 +24,7 @@ import pytest_asyncio
 from bench.browser import until
 from bench.participants import media, sdp
 from bench.participants.accounts import Account, register_one
+from bench.participants.aiortc_line import AiortcLine
 from bench.participants.call import Seat
 from bench.participants.habits import Habits
 from bench.participants.known import Known
@@ -316,7 +317,7 @@ async def test_media_ends_within_two_seconds_at_the_receiver(stand: Stand, tmp_p
 
 def count_media(victim: Participant) -> Callable[[], int]:
     """How many RTP and RTCP datagrams reach a participant's sockets, whether or not it still takes them."""
-    assert victim.call is not None
+    assert victim.call is not None and isinstance(victim.call.line, AiortcLine)
     count = 0
 
     def watch(protocol: asyncio.DatagramProtocol) -> None:
@@ -329,7 +330,7 @@ def count_media(victim: Participant) -> Callable[[], int]:
 
         protocol.datagram_received = received  # type: ignore[method-assign]
 
-    for protocol in victim.call.transport.ice._connection._protocols:
+    for protocol in victim.call.line.transport.ice._connection._protocols:
         watch(protocol)
     return lambda: count
 
@@ -356,8 +357,8 @@ async def seconds_of_media_after(
     victim = call[1]
 
     async def flows() -> bool:
-        received = victim.call.receiver.live.values() if victim.call is not None else ()
-        return sum(track.check.frames for track in received) > 20
+        received = victim.call.line.live() if victim.call is not None else ()
+        return sum(track.found.frames for track in received) > 20
 
     await until(flows, 60, "a picture at the one who is put out ")
     received = count_media(victim)

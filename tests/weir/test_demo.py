@@ -11,7 +11,9 @@ from pathlib import Path
 import aiohttp
 import pytest
 
+from bench.soak import report
 from bench.stage import stage
+from focus.native import available
 
 pytestmark = [pytest.mark.slow, pytest.mark.synapse, pytest.mark.timeout(150)]
 
@@ -66,3 +68,18 @@ async def test_a_demo_that_is_killed_leaves_no_focus_and_the_next_one_starts(tmp
     async with stage(people=0, page=False, data=tmp_path) as again:
         assert gone(synapse)
         assert not gone(again.pid("synapse"))
+
+
+@pytest.mark.parametrize("carrier", ["aiortc", *(["native"] if available() else [])])
+async def test_participants_of_either_stack_report_a_clean_call(carrier: str, http: aiohttp.ClientSession) -> None:
+    async with stage(people=2, page=False, stack=carrier) as stand:
+
+        async def flowed() -> bool:
+            return (await stand.metric(http, "weir_packets_out_total") or 0) > 1000
+
+        await until(flowed, "a thousand packets to each other")
+        told = await report(stand)
+    assert told["clean"] and told["faults"] == {}, told
+    for one in told["each"]:
+        assert one["dials"] == 1 and one["flowing"] == one["wanted"] == 1, one
+        assert one["frames"] > 30 and one["join_seconds"] and one["packets_out"] > 100, one

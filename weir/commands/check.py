@@ -7,6 +7,7 @@ import asyncio
 import sys
 from pathlib import Path
 
+from bench.participants.stacks import STACKS
 from signalling.matrix import MatrixError
 from weir.commands.demo import tell
 from weir.config import ENGINES
@@ -19,12 +20,14 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--people", type=int, default=10, help="synthetic participants (default: 10)")
     parser.add_argument("--port", type=int, default=0, help="of the page; 0 for any free one (default: 0)")
     parser.add_argument("--engine", choices=ENGINES, default="auto", help="that carries the media (default: auto)")
+    parser.add_argument("--stack", choices=STACKS, default="auto", help="of the participants (default: auto)")
     parser.add_argument("--data", type=Path, default=Path(".weir/check"), help="where all is kept")
 
 
 def run(args: argparse.Namespace) -> int:
     """Exit with 0 only when everybody gets everybody."""
-    return asyncio.run(judge(Options(args.data.absolute(), args.people, args.port, engine=args.engine)))
+    where = args.data.absolute()
+    return asyncio.run(judge(Options(where, args.people, args.port, engine=args.engine, stack=args.stack)))
 
 
 async def judge(options: Options) -> int:

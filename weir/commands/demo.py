@@ -8,6 +8,7 @@ import signal
 import sys
 from pathlib import Path
 
+from bench.participants.stacks import STACKS
 from signalling.matrix import MatrixError
 from weir.config import ENGINES
 from weir.demo import Demo, DemoFailed, Options
@@ -20,6 +21,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--port", type=int, default=8900, help="of the page; 0 for any free one (default: 8900)")
     parser.add_argument("--engine", choices=ENGINES, default="auto", help="that carries the media (default: auto)")
     parser.add_argument("--no-page", action="store_true", help="serve no page")
+    parser.add_argument("--stack", choices=STACKS, default="auto", help="of the participants (default: auto)")
     parser.add_argument("--data", type=Path, default=Path(".weir/demo"), help="where all is kept (default: .weir/demo)")
     parser.add_argument("--ready-file", type=Path, help="write what runs where into this file (JSON)")
 
@@ -32,6 +34,7 @@ def run(args: argparse.Namespace) -> int:
         port=args.port,
         page=not args.no_page,
         engine=args.engine,
+        stack=args.stack,
         ready_file=args.ready_file,
     )
     return asyncio.run(live(options))
