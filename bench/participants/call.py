@@ -273,6 +273,8 @@ class Call:
                 self._choose()
             case "m.call.negotiate" if content["description"]["type"] == "offer":
                 self._offered(content)
+            case "weir.call.demand":
+                pass  # an extension: what it asks for is a wish, and a client that does not know it sends everything
             case _:
                 self.faults[f"data channel: {kind}"] += 1
 
