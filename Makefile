@@ -13,6 +13,7 @@ PAGE := widget/page
 APT := DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=300
 CHROMIUM := /usr/bin/chromium
 FIREFOX := /usr/bin/firefox-esr
+IP := /usr/sbin/ip
 
 CRATE := focus/native
 NATIVE := $(CRATE)/_native.abi3.so
@@ -54,7 +55,7 @@ soak: setup $(CHROMIUM)  ## The long runs: 10,000 scenarios through both engines
 	$(if $(HAS_RUST),$(PY) -m bench.differential)
 	$(PY) -m bench.soak $(ARGS)
 
-bench: setup $(CHROMIUM) $(if $(filter codecs,$(NAME)),$(FIREFOX)) $(LOCUST_READY)  ## One measurement, its figures as JSON on the last line (NAME=packet; no NAME lists them)
+bench: setup $(CHROMIUM) $(if $(filter codecs,$(NAME)),$(FIREFOX)) $(if $(filter new_address,$(NAME)),$(IP)) $(LOCUST_READY)  ## One measurement, its figures as JSON on the last line (NAME=packet; no NAME lists them)
 	@$(if $(NAME),$(PY) -m bench.$(NAME) $(ARGS),$(PY) -m bench.accept --benches)
 
 fuzz: $(VENV_READY)  ## Look for bytes that break a parser or an engine (SECONDS=60 for each; NAME=one of them; KEEP=1 renews the corpora)
@@ -120,6 +121,10 @@ $(CHROMIUM):
 	@echo "Installing Chromium for the browser runs ..."
 	$(APT) update -q
 	$(APT) install -qy --no-install-recommends chromium fonts-liberation fonts-noto-color-emoji
+
+$(IP):
+	$(APT) update -q
+	$(APT) install -qy --no-install-recommends iproute2
 
 $(FIREFOX):
 	@echo "Installing Firefox for the runs with two browsers ..."

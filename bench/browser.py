@@ -12,9 +12,12 @@ import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from playwright.async_api import BrowserContext, Page, async_playwright
+
+from bench.namespace import Namespace
 
 CHROMIUM = "/usr/bin/chromium"
 FAKE_CAMERA = ["--use-fake-device-for-media-stream=fps=30"]
@@ -117,17 +120,17 @@ class Window:
 
 @asynccontextmanager
 async def window(
-    url: str | None, width: int = 1280, height: int = 800, *, camera: bool = True
+    url: str | None, width: int = 1280, height: int = 800, *, camera: bool = True, inside: Namespace | None = None
 ) -> AsyncIterator[Window]:
     """Start a Chromium of its own, with a fresh profile, and open `url` in it.
 
-    `camera`: with a fake camera and microphone, or none at all.
+    `camera`: with a fake camera and microphone, or none at all. `inside`: in a network namespace.
     """
     async with async_playwright() as playwright:
         with tempfile.TemporaryDirectory(prefix="weir-chromium-", ignore_cleanup_errors=True) as profile:
             context = await playwright.chromium.launch_persistent_context(
                 profile,
-                executable_path=CHROMIUM,
+                executable_path=inside.wrapper(CHROMIUM, Path(profile)) if inside is not None else CHROMIUM,
                 headless=True,
                 args=[*ARGUMENTS, *(FAKE_CAMERA if camera else [])],
                 permissions=["camera", "microphone"],

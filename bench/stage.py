@@ -89,11 +89,19 @@ class Stage:
 
 @asynccontextmanager
 async def stage(
+<<<<<<< HEAD
     people: int = 0, *, page: bool = True, data: Path | None = None, stack: str = "auto"
 ) -> AsyncIterator[Stage]:
     """Run a demo with so many synthetic participants while the block runs. Raises `RuntimeError` if it does not start.
 
     `data`: the demo's folder; a fresh one, removed at the end, if not given. `stack`: of the participants.
+=======
+    people: int = 0, *, page: bool = True, data: Path | None = None, address: str | None = None
+) -> AsyncIterator[Stage]:
+    """Run a demo with so many synthetic participants while the block runs. Raises `RuntimeError` if it does not start.
+
+    `data`: the demo's folder; a fresh one, removed at the end, if not given. `address`: for media, beside loopback.
+>>>>>>> 7969d94 (Survive a change of network, and measure it)
     """
     with tempfile.TemporaryDirectory(prefix="weir-stage-", ignore_cleanup_errors=True) as scratch:
         folder = data or Path(scratch)
@@ -101,6 +109,7 @@ async def stage(
         command = [sys.executable, "-m", "weir", "demo", "--people", str(people), "--port", "0", "--data", str(folder)]
         command += ["--stack", stack]
         command += ["--ready-file", str(ready), *([] if page else ["--no-page"])]
+        command += ["--address", address] if address is not None else []
         with log.open("wb") as out:
             demo = await asyncio.create_subprocess_exec(*command, stdout=out, stderr=out, start_new_session=True)
         try:

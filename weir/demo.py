@@ -55,6 +55,8 @@ class Options:
     "As in [media]."
     stack: str = "auto"
     "What carries the participants' media."
+    address: str | None = None
+    "Where media goes, beside loopback."
     federation: int | None = None
     "Port on which the homeserver meets others of this machine; without, it knows none."
     ready_file: Path | None = None
@@ -97,7 +99,10 @@ class Demo:
     async def _start_focus(self) -> None:
         self.http, self.metrics = free_port(HOST), free_port(HOST)
         sections: dict[str, dict[str, Any]] = {
-            "media": {"addresses": [HOST], "engine": self.options.engine},
+            "media": {
+                "addresses": [HOST, *([self.options.address] if self.options.address else [])],
+                "engine": self.options.engine,
+            },
             "http": {"port": self.http},
             "metrics": {"port": self.metrics},
         }

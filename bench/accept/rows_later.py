@@ -253,5 +253,12 @@ RATES: tuple[Row, ...] = (
         ),
         minutes=10,
     ),
-    Row(5, "new-address", "a client's address changes: media gap p50 1.5 s, p99 3 s, same participant"),
+    Row(
+        5,
+        "new-address",
+        "a client's address changes: media gap p50 1.5 s, p99 3 s, same participant",
+        "make bench NAME=new_address",
+        from_json(p50_s="p50_s", p99_s="p99_s", changes="changes", same="same_participant", load="load"),
+        minutes=10,
+    ),
 )

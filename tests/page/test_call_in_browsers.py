@@ -69,6 +69,8 @@ async def test_two_people_see_hear_mute_enlarge_share_and_leave() -> None:
         for person in (ann, bob):
             await until(lambda person=person: all_move(person, 3), PATIENCE, "three others, moving and heard")
         user = await own_user(ann)
+        # Her network is said to have changed, and has not: the search for a path must not end a call that has one.
+        searched = await ann.page.evaluate("dispatchEvent(new Event('online')), performance.now()")
 
         async def says(words: str) -> bool:
             return words in str((await row_of(bob, user)).get("words"))
@@ -118,6 +120,10 @@ async def test_two_people_see_hear_mute_enlarge_share_and_leave() -> None:
             return await row_of(bob, user, "m.screenshare") == {} and await row_of(bob, user) != {}
 
         await until(unshared, 10, "ann's screen gone, ann still there")
+
+        await ann.page.wait_for_function("searched => performance.now() > searched + 9000", arg=searched)
+        await until(lambda: all_move(ann, 3), PATIENCE, "ann sees and hears the others still")
+        assert await ann.page.evaluate("window.__connections.length") == 1
 
         await ann.page.get_by_role("button", name="Leave call").click()
         await ann.page.get_by_text("You left the call").wait_for()

@@ -20,6 +20,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--people", type=int, default=10, help="synthetic participants (default: 10)")
     parser.add_argument("--port", type=int, default=8900, help="of the page; 0 for any free one (default: 8900)")
     parser.add_argument("--engine", choices=ENGINES, default="auto", help="that carries the media (default: auto)")
+    parser.add_argument("--address", help="of this machine for media, beside loopback: for clients on other hosts")
     parser.add_argument("--no-page", action="store_true", help="serve no page")
     parser.add_argument("--stack", choices=STACKS, default="auto", help="of the participants (default: auto)")
     parser.add_argument("--data", type=Path, default=Path(".weir/demo"), help="where all is kept (default: .weir/demo)")
@@ -35,6 +36,7 @@ def run(args: argparse.Namespace) -> int:
         page=not args.no_page,
         engine=args.engine,
         stack=args.stack,
+        address=args.address,
         ready_file=args.ready_file,
     )
     return asyncio.run(live(options))

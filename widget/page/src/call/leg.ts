@@ -283,11 +283,18 @@ export class Leg {
 
   /** New ICE credentials, told by to-device message: the channel has no path. */
   private restart(): void {
-    if (this.restarting || this.over) return;
+    // One that was answered is under way: what changed since then asks for another.
+    if ((this.restarting && this.offered) || this.over) return;
     this.restarting = true;
-    this.after("restart", RESTART_TIMEOUT, () => this.end({ kind: "media", detail: "path lost" }));
+    this.after("restart", RESTART_TIMEOUT, () => this.judgeRestart());
     this.pc.restartIce();
     this.negotiate();
+  }
+
+  /** A path that never broke says nothing when the new one is there: a broken one shows by now. */
+  private judgeRestart(): void {
+    this.restarting = false;
+    if (this.pc.connectionState !== "connected") this.end({ kind: "media", detail: "path lost" });
   }
 
   private watch(): void {

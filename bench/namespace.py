@@ -1,0 +1,149 @@
+"""A network namespace for one client, with two links to this machine that can be swapped: its address changes.
+
+It makes the namespace and its links (root is needed), runs programs in it, and carries their TCP around the links, so
+that pages and homeservers stay where they are: only media goes over a link. It measures nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ctypes
+import os
+import secrets
+import socket
+import threading
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+FOCUS = "10.77.{link}.1"
+CLIENT = "10.77.{link}.2"
+LINKS = (1, 2)
+CLONE_NEWNET = 0x40000000
+
+
+async def run(*command: str) -> None:
+    """Run a program to its end. Raises `RuntimeError` with what it said."""
+    done = await asyncio.create_subprocess_exec(*command, stderr=asyncio.subprocess.PIPE)
+    _, said = await done.communicate()
+    if done.returncode:
+        raise RuntimeError(f"{' '.join(command)}: {said.decode().strip()}")
+
+
+async def ip(*words: str) -> None:
+    """Run `ip`."""
+    await run("ip", *words)
+
+
+@dataclass(slots=True)
+class Namespace:
+    """A namespace that exists."""
+
+    name: str
+    link: int
+    "The link that is up."
+
+    @property
+    def focus(self) -> str:
+        """Where a focus on this machine is reached from inside, over either link."""
+        return FOCUS.format(link=LINKS[0])
+
+    async def inside(self, *words: str) -> None:
+        """Run `ip` on the client's side."""
+        await ip("-n", self.name, *words)
+
+    async def use(self, link: int) -> None:
+        """Take the client's link down and bring another up: it has another address from then on."""
+        if self.link != link:
+            await self.inside("link", "set", f"link{self.link}", "down")
+        await self.inside("link", "set", f"link{link}", "up")
+        gate = FOCUS.format(link=link)
+        await self.inside("route", "replace", "default", "via", gate, "dev", f"link{link}")
+        self.link = link
+
+    def wrapper(self, program: str, folder: Path) -> Path:
+        """A script in `folder` that starts a program in the namespace."""
+        script = folder / f"{Path(program).name}-in-{self.name}"
+        script.write_text(f'#!/bin/sh\nexec ip netns exec {self.name} {program} "$@"\n')
+        script.chmod(0o755)
+        return script
+
+    def listen(self, port: int) -> list[socket.socket]:
+        """Sockets that listen on the namespace's loopback. A socket stays in the namespace in which it was made."""
+        made: list[socket.socket] = []
+
+        def enter() -> None:
+            handle = os.open(f"/run/netns/{self.name}", os.O_RDONLY)
+            try:
+                if ctypes.CDLL(None, use_errno=True).setns(handle, CLONE_NEWNET):
+                    return
+                for family, host in ((socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")):
+                    with contextlib.suppress(OSError):
+                        made.append(socket.create_server((host, port), family=family))
+            finally:
+                os.close(handle)
+
+        # Only the thread that asks changes its namespace.
+        thread = threading.Thread(target=enter)
+        thread.start()
+        thread.join()
+        if not made:
+            raise RuntimeError(f"nothing listens in the namespace on port {port}")
+        return made
+
+    @asynccontextmanager
+    async def around(self, port: int) -> AsyncIterator[None]:
+        """Connections to a port of the namespace's loopback come out on ours while the block runs."""
+        servers = [await asyncio.start_server(Around(port).carry, sock=one) for one in self.listen(port)]
+        try:
+            yield
+        finally:
+            for server in servers:
+                server.close()
+
+
+@asynccontextmanager
+async def namespace() -> AsyncIterator[Namespace]:
+    """Make a namespace while the block runs. Raises `RuntimeError`."""
+    name = f"weir{secrets.token_hex(3)}"
+    async with AsyncExitStack() as stack:
+        await ip("netns", "add", name)
+        stack.push_async_callback(ip, "netns", "delete", name)
+        made = Namespace(name, LINKS[0])
+        await made.inside("link", "set", "lo", "up")
+        # IPv4 alone: an address of IPv6 takes seconds to be confirmed, and each step of that is a change of network.
+        await run("ip", "netns", "exec", name, "sysctl", "-qw", "net.ipv6.conf.default.disable_ipv6=1")
+        for link in LINKS:
+            ours = f"{name}{link}"
+            await ip("link", "add", ours, "type", "veth", "peer", "name", f"link{link}", "netns", name)
+            await ip("address", "add", FOCUS.format(link=link) + "/24", "dev", ours)
+            await ip("link", "set", ours, "up")
+            await made.inside("address", "add", CLIENT.format(link=link) + "/24", "dev", f"link{link}")
+        await made.use(LINKS[0])
+        yield made
+
+
+@dataclass(frozen=True, slots=True)
+class Around:
+    """Carries connections from inside to a port of ours."""
+
+    port: int
+
+    async def carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Carry one connection until either side ends it."""
+        try:
+            there = await asyncio.open_connection("localhost", self.port)
+        except OSError:
+            return writer.close()
+        await asyncio.gather(pump(reader, there[1]), pump(there[0], writer))
+
+
+async def pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Carry one direction."""
+    with contextlib.suppress(OSError):
+        while data := await reader.read(65536):
+            writer.write(data)
+            await writer.drain()
+    writer.close()
