@@ -295,10 +295,17 @@ class Rates:
 
 @dataclass(frozen=True, slots=True)
 class Levels:
-    """Newest audio levels (RFC 6464, as loudness: 0 silent to 127 loudest) of one track (a level)."""
+    """How loud a track is (RFC 6464, as loudness: 0 silent to 127 loudest; a level).
+
+    Told at the first level of a track, when somebody begins to be heard on it (-60 dBov), and each 300 ms
+    from then on until nobody was for a second.
+    """
 
     track: TrackId
     loudness: int
+    "Of the newest step."
+    recent: bytes = b""
+    "The last second in steps of 20 ms, the newest last."
 
 
 Event = Reachable | Connected | Opened | Lost | Appeared | Vanished | Switched | Message | Estimate | Rates | Levels

@@ -55,7 +55,16 @@ class Rewriter:
 
     def switch(self, packet: Packet, report: SenderReport | None, old_report: SenderReport | None) -> None:
         """Begin a layer at this packet, its keyframe's first. `report`s: of the new and the old layer."""
-        expected = self._continued(packet, report, old_report)
+        self._begin(packet, self._continued(packet, report, old_report))
+
+    def resume(self, packet: Packet) -> None:
+        """Go on after a pause with the layer that was carried before it: its own clock says how long that was."""
+        passed = _signed(packet.timestamp - self.timestamp_offset - self.last_timestamp)
+        waited = self._waited(packet)
+        # A sender may have begun its clock anew meanwhile.
+        self._begin(packet, self._ahead(passed if abs(passed - waited) <= self.clock else waited))
+
+    def _begin(self, packet: Packet, expected: int) -> None:
         self._start = self._newest = packet.index
         self._from = [packet.index]
         self._offsets = [packet.index - (self.last + 1)]
@@ -79,8 +88,16 @@ class Rewriter:
             if abs(ahead) > 10 * self.clock:
                 ahead = None
         if ahead is None:
-            ahead = (packet.arrived - self._arrived) * self.clock
-        wanted = int(ahead) - self._lead
+            ahead = self._waited(packet)
+        return self._ahead(int(ahead))
+
+    def _waited(self, packet: Packet) -> int:
+        """Ticks of the clock since the newest packet came."""
+        return int((packet.arrived - self._arrived) * self.clock)
+
+    def _ahead(self, ahead: int) -> int:
+        """The timestamp so far ahead of the newest one; less by what earlier switches pushed it."""
+        wanted = ahead - self._lead
         taken = max(1 if self._lead > 0 else self.clock // 60, wanted)
         # A false report has no hold on us for longer.
         self._lead = min(taken - wanted, self.clock)

@@ -36,6 +36,8 @@ class Forward:
         self.target: Rid | None = None
         self.layer: Layer | None = None
         "The layer that is forwarded now."
+        self._rested: Layer | None = None
+        "The one that was when this was paused."
         self.packets = 0
         self.octets = 0
         # Derived from the SSRC that Python drew, so that the engine needs no chance of its own.
@@ -59,7 +61,7 @@ class Forward:
         """Set the wanted layer. True if that stops the stream at once."""
         self.target = target
         if target is None and self.layer is not None:
-            self.layer = None
+            self._rested, self.layer = self.layer, None
             return True
         return False
 
@@ -84,8 +86,11 @@ class Forward:
                 return Drop.OTHER_CODEC
             if not packet.keyframe:
                 return Drop.AWAITING_KEYFRAME
-            old = self.layer.reception.report if self.layer is not None else None
-            self._rewriter.switch(packet, layer.reception.report, old)
+            if self.layer is None and layer is self._rested:
+                self._rewriter.resume(packet)
+            else:
+                old = self.layer.reception.report if self.layer is not None else None
+                self._rewriter.switch(packet, layer.reception.report, old)
             self.layer = layer
             self._report_due = True
         elif packet.codec not in self._codecs:

@@ -262,6 +262,8 @@ class Session:
     def request_keyframes(self, now: float) -> None:
         """Ask the publisher for the keyframes that are wanted and that the throttle lets through."""
         for track in self.tracks.values():
+            if track.expect.kind is Kind.AUDIO:
+                continue  # Every packet of sound is a beginning.
             for layer in track.layers.values():
                 if layer.keyframe_due(now) and self.send(rtcp.picture_loss(OUR_SSRC, layer.ssrc)):
                     self.tally.keyframe_requests += 1
@@ -271,12 +273,11 @@ class Session:
         for packet in self._arrivals.feedback(OUR_SSRC):
             self.send(packet)
 
-    def levels(self) -> None:
-        """Every 200 ms: tell who is how loud."""
+    def levels(self, beat: int) -> None:
+        """Every 20 ms: tell who is how loud, where that is worth it."""
         for track in self.tracks.values():
-            if track.loudness is not None:
-                self.emit(Levels(track.expect.track, track.loudness))
-                track.loudness = None
+            if track.loudness.step(beat):
+                self.emit(Levels(track.expect.track, track.loudness.newest, bytes(track.loudness.recent)))
 
     def second(self, now: float) -> None:
         """Every second: reports both ways, and measured rates."""

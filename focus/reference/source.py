@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from focus.commands import Codec, Expect, Extensions
 from focus.reference import vp8
 from focus.reference.feedback import MOST_MISSING, Missing, Reception
+from focus.reference.loudness import Loudness
 from focus.reference.rtp import Packet, expand
 from focus.vocabulary import SINGLE, Kind, Rid
 
@@ -126,7 +127,7 @@ class Track:
         self.layers: dict[Rid, Layer] = {}
         self._retired: deque[Layer] = deque()
         self.routes: list[Forward] = []
-        self.loudness: int | None = None
+        self.loudness = Loudness()
         self.configure(expect)
 
     def configure(self, expect: Expect) -> None:
@@ -164,7 +165,7 @@ class Track:
             packet.keyframe = True
             level = packet.extensions.get(ids.audio_level) if ids.audio_level else None
             if level:
-                self.loudness = 127 - (level[0] & 0x7F)
+                self.loudness.hear(127 - (level[0] & 0x7F))
             return False
         if packet.codec != "vp8" or not packet.payload:
             return False

@@ -31,8 +31,8 @@ from focus.vocabulary import PeerId, RouteId, TrackId
 
 TICK = 0.02
 "Seconds between looks at what is missing; other timers are multiples."
-FEEDBACK, LEVELS, SECOND = 3, 10, 50
-"Ticks between transport-wide feedback, audio levels, and what happens once a second."
+FEEDBACK, SECOND = 3, 50
+"Ticks between transport-wide feedback, and what happens once a second."
 
 
 class Table:
@@ -198,7 +198,6 @@ class Table:
             session.tick(now)
             if self._beat % FEEDBACK == 0:
                 session.feedback()
-            if self._beat % LEVELS == 0:
-                session.levels()
+            session.levels(self._beat)
             if self._beat % SECOND == 0:
                 session.second(now)

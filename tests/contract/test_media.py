@@ -507,8 +507,35 @@ async def test_sound_flows_at_once_and_its_loudness_is_told(make: Make) -> None:
         assert contiguous(got) and {packet.pt for packet in got} == {109}
         assert [forward(a.timestamp, b.timestamp) for a, b in zip(got, got[1:], strict=False)] == [960] * 9
         assert got[0].extensions[5] == bytes((0x80 | 30,))
-        assert (await focus.saw(Levels)).loudness == 97
+        told = await focus.saw(Levels)
+        assert told.loudness == told.recent[-1] == 97 and len(told.recent) == 50
         assert (await focus.saw(Appeared)).layer == SINGLE
+
+
+async def test_a_voice_goes_on_at_once_after_a_pause_as_if_it_had_been_silent(make: Make) -> None:
+    async with side(make) as focus, far_ends("p", "s") as (p, s):
+        await p.call(focus)
+        await s.call(focus)
+        focus.submit(
+            expect(p, track=SOUND, kind=Kind.AUDIO, codecs=(OPUS,), ssrcs=(0x7000,)),
+            route(s, track=SOUND, codecs=(SINK_OPUS,), rtx_ssrc=None),
+        )
+        def sound(number: int) -> bytes:
+            return rtp(0x7000, number, 960 * number, 111, bytes((number,)))
+
+        for start in range(0, 60, 15):
+            focus.submit(SetLayer(ONE, SINGLE))
+            await p.send(*map(sound, range(start, start + 5)))
+            await s.heard(ROUTE_SSRC, start // 3 + 5)
+            focus.submit(SetLayer(ONE, None))
+            await p.send(*map(sound, range(start + 5, start + 15)))
+            await focus.counted(Drop.OTHER_LAYER, (start // 15 + 1) * 10)
+        got = s.of(ROUTE_SSRC)
+        assert [packet.payload[0] for packet in got] == [n for n in range(60) if n % 15 < 5] and contiguous(got)
+        # By its own clock, though it came faster than that.
+        steps = [forward(a.timestamp, b.timestamp) for a, b in zip(got, got[1:], strict=False)]
+        assert steps == [960 * 11 if n % 5 == 4 else 960 for n in range(19)]
+        assert focus.engine.counters().keyframe_requests == 0
 
 
 async def test_packets_of_another_codec_are_dropped(make: Make) -> None:

@@ -201,7 +201,7 @@ pub enum Event {
     Message { peer: Name, text: String },
     Estimate { peer: Name, bps: u64 },
     Rates { track: Name, bps: Vec<(Rid, u64)> },
-    Levels { track: Name, loudness: u8 },
+    Levels { track: Name, loudness: u8, recent: Box<[u8]> },
 }
 
 macro_rules! drops {

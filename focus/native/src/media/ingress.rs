@@ -106,7 +106,9 @@ impl Media {
                 height: layer.height,
             });
         }
-        track.loudness = arrival.loudness().or(track.loudness);
+        if let Some(level) = arrival.loudness() {
+            track.loudness.hear(level);
+        }
         if !track.mirrors.is_empty() {
             self.spread(key, place, index, at, sinks);
         }

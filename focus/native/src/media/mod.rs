@@ -18,6 +18,7 @@ pub mod frame;
 pub mod h264;
 mod ingress;
 mod link;
+pub mod loudness;
 pub mod mirror;
 pub mod missing;
 #[cfg(any(test, feature = "probes"))]
@@ -340,10 +341,11 @@ impl Media {
                     .tracks
                     .get(key)
                     .map(|track| Event::Rates { track: track.expect.track.clone(), bps: track.rates.clone() }),
-                Level::Loudness(key) => self
-                    .tracks
-                    .get(key)
-                    .map(|track| Event::Levels { track: track.expect.track.clone(), loudness: track.level }),
+                Level::Loudness(key) => self.tracks.get(key).map(|track| Event::Levels {
+                    track: track.expect.track.clone(),
+                    loudness: track.loudness.newest(),
+                    recent: track.loudness.recent().into(),
+                }),
             });
         }
     }

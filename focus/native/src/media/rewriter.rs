@@ -81,6 +81,21 @@ impl Rewriter {
     /// Begin a layer at this packet, its keyframe's first. Reports: of the new and the old layer.
     pub fn switch(&mut self, packet: &Kept, report: Option<SenderReport>, old: Option<SenderReport>) {
         let expected = self.continued(packet, report, old);
+        self.begin(packet, expected);
+    }
+
+    /// Go on after a pause with the layer that was carried before it: its own clock says how long that was.
+    pub fn resume(&mut self, packet: &Kept) {
+        let clock = i64::from(self.clock);
+        let passed = packet.timestamp.wrapping_sub(self.timestamp_offset).wrapping_sub(self.last_timestamp);
+        let (passed, waited) = (i64::from(passed as i32), self.waited(packet));
+        // A sender may have begun its clock anew meanwhile.
+        let ahead = if (passed - waited).abs() <= clock { passed } else { waited };
+        let expected = self.ahead(ahead);
+        self.begin(packet, expected);
+    }
+
+    fn begin(&mut self, packet: &Kept, expected: u32) {
         self.start = packet.index;
         self.newest = packet.index;
         self.reset(packet.index);
@@ -111,7 +126,18 @@ impl Rewriter {
             let ahead = i64::from(reference.wrapping_sub(self.last_timestamp) as i32);
             (ahead.abs() <= 10 * i64::from(self.clock)).then_some(ahead)
         });
-        let ahead = by_report.unwrap_or(((packet.arrived - self.arrived) * clock) as i64) - self.lead;
+        let ahead = by_report.unwrap_or_else(|| self.waited(packet));
+        self.ahead(ahead)
+    }
+
+    /// Ticks of the clock since the newest packet came.
+    fn waited(&self, packet: &Kept) -> i64 {
+        ((packet.arrived - self.arrived) * f64::from(self.clock)) as i64
+    }
+
+    /// The timestamp so far ahead of the newest one; less by what earlier switches pushed it.
+    fn ahead(&mut self, ahead: i64) -> u32 {
+        let ahead = ahead - self.lead;
         let taken = ahead.max(if self.lead > 0 { 1 } else { i64::from(self.clock / 60) });
         // A false report has no hold on us for longer.
         self.lead = (taken - ahead).min(i64::from(self.clock));

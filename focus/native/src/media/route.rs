@@ -31,6 +31,8 @@ pub struct Forward {
     pub target: Option<Rid>,
     /// The layer that is forwarded now, by its id.
     pub layer: Option<u16>,
+    /// The layer that was forwarded when this was paused.
+    rested: Option<u16>,
     /// Sent, for reports.
     pub packets: u32,
     /// See `packets`.
@@ -66,6 +68,7 @@ impl Forward {
             publisher,
             target: None,
             layer: None,
+            rested: None,
             packets: 0,
             octets: 0,
             report_due: true,
@@ -83,7 +86,11 @@ impl Forward {
     /// Set the wanted layer. True if that stops the stream at once.
     pub fn aim(&mut self, target: Option<Rid>) -> bool {
         self.target = target;
-        self.target.is_none() && self.layer.take().is_some()
+        let stops = self.target.is_none() && self.layer.is_some();
+        if stops {
+            self.rested = self.layer.take();
+        }
+        stops
     }
 
     /// The place of the layer whose keyframe this route waits for, None when it has what it wants.
@@ -121,7 +128,11 @@ impl Forward {
             }
             let report = |layer: &Layer| layer.reception.report.map(|(report, _)| report);
             let old = self.layer.and_then(|id| track.known(id)).and_then(report);
-            self.rewriter.switch(kept, report(layer), old);
+            if self.layer.is_none() && self.rested == Some(layer.id) {
+                self.rewriter.resume(kept);
+            } else {
+                self.rewriter.switch(kept, report(layer), old);
+            }
             self.layer = Some(layer.id);
             self.report_due = true;
         } else if self.codec(kept.format, kept.clock).is_none() {

@@ -9,6 +9,7 @@ use super::Seconds;
 use super::cache::{Cache, Kept};
 use super::extensions::{Copied, DEPENDENCY, LOUDNESS};
 use super::frame::understand;
+use super::loudness::Loudness;
 use super::missing::Missing;
 use super::reception::Reception;
 use super::rtp::{Header, expand};
@@ -228,12 +229,10 @@ pub struct Track {
     pub mirrors: Vec<usize>,
     /// Where it goes.
     pub routes: Vec<RouteKey>,
-    /// The newest loudness that was not told yet.
-    pub loudness: Option<u8>,
-    /// The newest levels for the control plane.
+    /// How loud it is.
+    pub loudness: Loudness,
+    /// The newest measured rates.
     pub rates: Vec<(Rid, u64)>,
-    /// See `rates`.
-    pub level: u8,
     next: u16,
 }
 
@@ -249,9 +248,8 @@ impl Track {
             home: None,
             mirrors: Vec::new(),
             routes: Vec::new(),
-            loudness: None,
+            loudness: Loudness::default(),
             rates: Vec::new(),
-            level: 0,
             next: 0,
         }
     }

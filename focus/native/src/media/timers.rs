@@ -5,12 +5,10 @@ use std::time::Instant;
 use super::rtcp::{self, Block, MOST_BLOCKS};
 use super::table::{MOST_PACKETS, TrackKey};
 use super::{Level, Media, OUR_SSRC, PeerKey, Seconds, Sinks};
-use crate::command::{Event, Tally};
+use crate::command::{Event, Kind, Tally};
 
 /// Ticks between packets of transport-wide feedback: 60 ms.
 const FEEDBACK: u64 = 3;
-/// Ticks between levels of loudness: 200 ms.
-const LOUDNESS: u64 = 10;
 /// Ticks in a second.
 const SECOND: u64 = 50;
 /// Seconds without a packet after which a layer has vanished.
@@ -33,9 +31,6 @@ impl Media {
             if self.beat.is_multiple_of(FEEDBACK) {
                 self.tell_arrivals(peer, sinks, tally);
             }
-            if self.beat.is_multiple_of(LOUDNESS) {
-                self.tell_loudness(peer);
-            }
             if self.beat.is_multiple_of(SECOND) {
                 self.second(peer, now, sinks, tally);
             }
@@ -46,12 +41,15 @@ impl Media {
         self.peers.get(peer)?.tracks.get(at).copied()
     }
 
-    /// Ask for what is missing, and note who waits for a keyframe and who fell silent.
+    /// Ask for what is missing, and note who waits for a keyframe, who fell silent and who is how loud.
     fn look<S: Sinks>(&mut self, peer: PeerKey, now: Seconds, sinks: &mut S, tally: &mut Tally) {
         let mut at = 0;
-        while let Some(track) = self.published(peer, at) {
+        while let Some(key) = self.published(peer, at) {
             at += 1;
-            let Some(track) = self.tracks.get_mut(track) else { continue };
+            let Some(track) = self.tracks.get_mut(key) else { continue };
+            if track.loudness.step(self.beat) {
+                Self::tell(&mut self.levels, Level::Loudness(key));
+            }
             for route in &track.routes {
                 let Some(route) = self.routes.get(*route) else { continue };
                 // All that want the same layer want it at once: one asks for them.
@@ -88,7 +86,9 @@ impl Media {
         let mut at = 0;
         while let Some(track) = self.published(peer, at) {
             at += 1;
-            for layer in self.tracks.get_mut(track).into_iter().flat_map(|track| &mut track.layers) {
+            // Every packet of sound is a beginning.
+            let pictures = self.tracks.get_mut(track).filter(|track| track.expect.kind == Kind::Video);
+            for layer in pictures.into_iter().flat_map(|track| &mut track.layers) {
                 if layer.keyframe_due(now) {
                     self.scratch.clear();
                     rtcp::picture_loss(&mut self.scratch, OUR_SSRC, layer.ssrc());
@@ -106,19 +106,6 @@ impl Media {
         publisher.arrivals.feedback(OUR_SSRC, &mut self.scratch, |packet| {
             Self::say(peer, packet, sinks, tally);
         });
-    }
-
-    /// Tell who is how loud.
-    fn tell_loudness(&mut self, peer: PeerKey) {
-        let mut at = 0;
-        while let Some(key) = self.published(peer, at) {
-            at += 1;
-            let Some(track) = self.tracks.get_mut(key) else { continue };
-            if let Some(loudness) = track.loudness.take() {
-                track.level = loudness;
-                Self::tell(&mut self.levels, Level::Loudness(key));
-            }
-        }
     }
 
     /// Reports both ways, and measured rates.

@@ -6,7 +6,7 @@ use pyo3::conversion::FromPyObjectOwned;
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::PyTuple;
+use pyo3::types::{PyBytes, PyTuple};
 
 use crate::command::{Codec, Command, Credentials, Event, Expect, Extensions, Format, Kind, Loss, Open, Role, Route};
 
@@ -186,6 +186,6 @@ pub(super) fn event(py: Python<'_>, event: Event) -> PyResult<Bound<'_, PyAny>> 
             let told = bps.iter().map(|(layer, bps)| (&**layer, *bps));
             make(py, "Rates", (&*track, PyTuple::new(py, told.collect::<Vec<_>>())?))
         }
-        Event::Levels { track, loudness } => make(py, "Levels", (&*track, loudness)),
+        Event::Levels { track, loudness, recent } => make(py, "Levels", (&*track, loudness, PyBytes::new(py, &recent))),
     }
 }
