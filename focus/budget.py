@@ -111,6 +111,8 @@ def asks(conference: Conference, peer: Peer) -> dict[RouteId, Ask]:
     known = conference.asked
     found = {}
     for route, name, want in peer.takes:
+        if name in conference.withheld:
+            continue
         sizes = known[name]
         size = (want.width, want.height)
         ask = sizes.get(size)

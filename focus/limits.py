@@ -19,6 +19,10 @@ class Limits:
     "Tracks that one peer may want, known or not."
     m_lines: int = 240
     "Media sections in one peer's session. A browser's answer to more is longer than any SDP may be here."
+    small_call: int = 8
+    "Peers that send sound up to whom everybody is forwarded; with more only the loudest are."
+    voices: int = 3
+    "Voices forwarded at once then, beside who has the floor and who was just heard."
     messages_per_second: float = 20.0
     "Data channel messages of one peer, on average."
     messages_burst: int = 100

@@ -34,6 +34,7 @@ from focus.vocabulary import (
     Answer,
     Demand,
     Ended,
+    Kind,
     Needed,
     Offer,
     PeerId,
@@ -41,6 +42,7 @@ from focus.vocabulary import (
     Reason,
     Rid,
     RouteId,
+    Speakers,
     Stream,
     Told,
     TrackId,
@@ -57,6 +59,8 @@ class Leg:
     expects: Mapping[TrackId, Expect]
     routes: Mapping[RouteId, Route]
     layers: Mapping[RouteId, Rid | None]
+    sounds: Mapping[TrackId, RouteId]
+    "Routes of sound."
     streams: tuple[Stream, ...]
     needed: tuple[Needed, ...]
     opened: bool
@@ -72,6 +76,10 @@ class Plan:
 
     legs: Mapping[PeerId, Leg] = field(default_factory=lambda: MappingProxyType({}))
     ended: tuple[tuple[PeerId, Reason], ...] = ()
+    withheld: frozenset[TrackId] = frozenset()
+    "Tracks whose routes are paused, whatever legs say."
+    speakers: tuple[str, ...] = ()
+    "Streams of who has the floor and who had it before."
 
 
 NOTHING = Plan()
@@ -94,7 +102,8 @@ def replan(conference: Conference, last: Conference, planned: Plan) -> Plan:
         if name not in legs or peer is not was or (others and any(take.track in others for take in peer.takes)):
             before = planned.legs.get(name) if was is not None else None
             legs[name] = _leg(conference, peer, was, before, alike, rising)
-    return Plan(MappingProxyType(legs), conference.ended)
+    speakers = tuple(dict.fromkeys(conference.tracks[track].stream for track in conference.speakers))
+    return Plan(MappingProxyType(legs), conference.ended, conference.withheld, speakers)
 
 
 def _rising(conference: Conference) -> Mapping[TrackId, Rid]:
@@ -142,6 +151,11 @@ def _leg(
     else:
         routes = _routes(conference, peer, was, before)
     layers = _layers(conference, peer, routes, rising)
+    if before is not None and routes is before.routes:
+        sounds = before.sounds
+    else:
+        heard = (route for route in routes.values() if conference.tracks[route.track].kind is Kind.AUDIO)
+        sounds = MappingProxyType({route.track: route.route for route in heard})
     restart = Restart(peer.id, peer.local, peer.remote) if peer.restarts else None
     streams = before.streams if alike and before is not None else view(conference, peer)
     needed = tuple(
@@ -149,8 +163,8 @@ def _leg(
         for track in roster.own.get(peer.id, ()) if track.id in peer.duties
     )  # fmt: skip
     leg = Leg(
-        opening, restart, expects, routes, layers, streams, needed, peer.opened_at is not None, peer.answer,
-        peer.offer, peer.pings, peer.need,
+        opening, restart, expects, routes, layers, sounds, streams, needed, peer.opened_at is not None,
+        peer.answer, peer.offer, peer.pings, peer.need,
     )  # fmt: skip
     return before if before is not None and leg == before else leg
 
@@ -236,13 +250,42 @@ def changes(old: Plan, new: Plan) -> tuple[Command | Told, ...]:
         for number, route in leg.routes.items():
             if before is None or before.routes.get(number) != route:
                 up.append(route)
-            if before is None or number not in before.routes or before.layers[number] != leg.layers[number]:
-                up.append(SetLayer(number, leg.layers[number]))
+            layer = _carried(new, leg, number)
+            if before is None or number not in before.routes or _carried(old, before, number) != layer:
+                up.append(SetLayer(number, layer))
         if leg.need != (before.need if before else 0):
             up.append(Need(name, leg.need))
         told.extend(_told(name, before, leg))
+    if new.withheld is not old.withheld:
+        up.extend(_hushed(old, new))
+    told.extend(_speakers(old, new))
     told.extend(Ended(name, reason) for name, reason in new.ended if (name, reason) not in old.ended)
     return (*down, *closed, *up, *told)
+
+
+def _carried(plan: Plan, leg: Leg, number: RouteId) -> Rid | None:
+    return None if leg.routes[number].track in plan.withheld else leg.layers[number]
+
+
+def _hushed(old: Plan, new: Plan) -> list[Command]:
+    """Voices that are withheld now, and that are not any more, to those to whom nothing else happens."""
+    moved = old.withheld ^ new.withheld
+    alike = [leg for name, leg in new.legs.items() if old.legs.get(name) is leg]
+    routes = [(leg, leg.sounds[track]) for leg in alike for track in moved if track in leg.sounds]
+    return [
+        SetLayer(number, _carried(new, leg, number)) for leg, number in routes if leg.layers[number] is not None
+    ]
+
+
+def _speakers(old: Plan, new: Plan) -> list[Told]:
+    """Who speaks, to all whose channel is open, and to whose it is just now."""
+    told: list[Told] = []
+    for name, leg in new.legs.items():
+        before = old.legs.get(name)
+        known = old.speakers if before is not None and before.opened else ()
+        if leg.opened and new.speakers != known:
+            told.append(Speakers(name, new.speakers))
+    return told
 
 
 def _told(name: PeerId, before: Leg | None, leg: Leg) -> list[Told]:

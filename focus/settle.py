@@ -20,6 +20,7 @@ from focus.step import end
 from focus.subscribe import wanted
 from focus.view import look
 from focus.vocabulary import Kind, Names, PeerId, Reason, RouteId
+from focus.voices import listen
 
 DIGITS = string.digits + string.ascii_letters
 "Of names: of equal length as long as one is enough."
@@ -49,6 +50,7 @@ def settle(
     conference = replace(conference, roster=last.roster if flowing else look(conference))
     conference = demand(conference, last, now)
     conference = replace(conference, asked=budget.asked(conference, last))
+    conference = listen(conference, last, now)
     moved: dict[PeerId, Peer] = {}
     due = {name: last.due.get(name, 0.0) for name in conference.peers}
     if alike:

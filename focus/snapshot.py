@@ -16,6 +16,7 @@ from focus.commands import Candidate, Credentials
 from focus.description import NOTHING as UNKNOWN
 from focus.description import Line
 from focus.limits import Limits
+from focus.speaker import Speech
 from focus.vocabulary import ConferenceId, Kind, Owner, PeerId, Reason, Rid, RouteId, Stream, TrackId, Want
 
 NOTHING: Mapping[Rid, tuple[int, int]] = MappingProxyType({})
@@ -219,6 +220,10 @@ class Roster:
     "Pictures of screens."
     devices: Mapping[Owner, frozenset[PeerId]] = field(default_factory=dict)
     "Peers of each owner that publish anything."
+    voices: frozenset[TrackId] = frozenset()
+    "Sound of people, where levels are told with it."
+    sounding: int = 0
+    "Peers that send sound."
 
     def own_of(self, owner: Owner) -> frozenset[PeerId]:
         """Whose tracks are not for this owner's peers: they are its own."""
@@ -245,6 +250,10 @@ class Conference:
     "Bits a second of each layer, as measured."
     speakers: tuple[TrackId, ...] = ()
     "Voices in the order in which they had the floor: who has it now first. Tracks that are gone are left out."
+    speech: Speech[TrackId] = Speech()
+    "Who was heard when."
+    withheld: frozenset[TrackId] = frozenset()
+    "Voices that nobody gets: see `voices.listen`."
     ended: tuple[tuple[PeerId, Reason], ...] = ()
     "Peers that we ended since the last plan was carried out, to be told."
     routes: int = 0

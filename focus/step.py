@@ -35,6 +35,7 @@ from focus.vocabulary import (
     TrackId,
     Wanted,
 )
+from focus.voices import heard
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -74,7 +75,9 @@ def step(conference: Conference, event: Asked | commands.Event, now: float, name
             return _layers(conference, event, now)
         case commands.Rates():
             return _rates(conference, event)
-        case commands.Levels() | commands.Switched():
+        case commands.Levels():
+            return heard(conference, event.track, event.recent, now)
+        case commands.Switched():
             return conference
         case _:
             peer = conference.peers.get(event.peer)

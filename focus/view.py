@@ -53,6 +53,8 @@ def look(conference: Conference) -> Roster:
         {track.id: frozenset(codec.name for codec in track.line.codecs) for track in tracks},
         frozenset(track.id for track in tracks if track.kind is Kind.VIDEO and _screen(conference, track)),
         _devices(conference, own),
+        frozenset(track.id for track in tracks if _voice(conference, track)),
+        len({track.peer for track in tracks if track.kind is Kind.AUDIO}),
     )
 
 
@@ -66,6 +68,10 @@ def _devices(conference: Conference, publishers: Iterable[PeerId]) -> dict[Owner
 def _screen(conference: Conference, track: Published) -> bool:
     found = described(conference.peers[track.peer], track)
     return found is not None and found[0].purpose is Purpose.SCREENSHARE
+
+
+def _voice(conference: Conference, track: Published) -> bool:
+    return track.kind is Kind.AUDIO and track.line.extensions.audio_level > 0 and not _screen(conference, track)
 
 
 def _streams(peer: Peer, tracks: list[Published]) -> tuple[Stream, ...]:

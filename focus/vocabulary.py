@@ -263,6 +263,15 @@ class Demand:
 
 
 @dataclass(frozen=True, slots=True)
+class Speakers:
+    """Who speaks: ids of streams in the order in which they had the floor, who has it now first. The full list, told
+    when the channel opens and on change; one of the peer's own may be among them."""
+
+    peer: PeerId
+    order: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Ended:
     """The focus ended this peer; the face tells the client why. Nothing follows for this peer."""
 
@@ -270,4 +279,4 @@ class Ended:
     reason: Reason
 
 
-Told = Answer | Offer | View | Ping | Demand | Ended
+Told = Answer | Offer | View | Ping | Demand | Speakers | Ended

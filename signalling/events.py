@@ -26,6 +26,8 @@ METADATA = "sdp_stream_metadata"
 UNSTABLE_METADATA = "org.matrix.msc3077.sdp_stream_metadata"
 DEMAND = "weir.call.demand"
 "What of a client's own pictures is needed. Weir's own: clients that do not know it pass over it."
+SPEAKERS = "weir.call.speakers"
+"`streams`: ids in the order in which their owners had the floor, who has it now first. Weir's own too."
 IDENTIFIER = re.compile(r"[\x21-\x7e]{1,255}")
 STRINGS = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)', re.DOTALL)
 "Strings of a JSON text, the last one perhaps without its end."

@@ -16,7 +16,7 @@ from focus.reference.feedback import Arrivals
 from focus.reference.route import Forward
 from focus.reference.rtp import Packet
 from focus.reference.source import LAGGING, SILENT, Layer, Track
-from focus.vocabulary import PeerId, Rid
+from focus.vocabulary import Kind, PeerId, Rid
 
 MOST_SSRCS = 32
 "Streams per transport (security R5)."

@@ -150,9 +150,10 @@ def test_loudness_and_rates_are_told_as_they_were_measured() -> None:
     relay.publisher.tracks["0"] = sound
     packet = wire.rtp(0x50, 1, 1, 111, b"sound", {4: b"0", 1: bytes((0x80 | 30,))})
     relay.publish([packet], 0.0)
-    relay.publisher.levels()
-    relay.publisher.levels()
-    assert [event for event in relay.events if isinstance(event, Levels)] == [Levels(TrackId("t0"), 97)]
+    relay.publisher.levels(1)
+    relay.publisher.levels(2)
+    told = [event for event in relay.events if isinstance(event, Levels)]
+    assert told == [Levels(TrackId("t0"), 97, bytes(49) + bytes((97,)))]
     relay.publisher.second(1.0)
     assert Rates(TrackId("t0"), ((SINGLE, 8 * len(packet)),)) in relay.events
 

@@ -12,7 +12,8 @@ from room import Caller, Room, settled
 from roster import CountedNames
 from table import Table
 
-from focus.commands import Appeared, Vanished
+from focus.commands import Appeared, Levels, Vanished
+from focus.limits import Limits
 from focus.plan import NOTHING, Plan, changes, plan
 from focus.settle import settle
 from focus.snapshot import Conference
@@ -27,6 +28,7 @@ ACTIONS = st.one_of(
     st.tuples(st.just("appear"), st.sampled_from(NAMES), st.sampled_from("fhq")),
     st.tuples(st.just("vanish"), st.sampled_from(NAMES), st.sampled_from("fhq")),
     st.tuples(st.just("mute"), st.sampled_from(NAMES)),
+    st.tuples(st.just("loud"), st.sampled_from(NAMES), st.sampled_from([0, 66, 67, 90, 127])),
     st.tuples(st.just("restart"), st.sampled_from(NAMES), st.integers(1000, 1003)),
     st.tuples(st.just("wait"), st.sampled_from([0.5, 1.0, 6.0, 21.0])),
     st.tuples(st.just("deafen"), st.sampled_from(NAMES)),
@@ -67,6 +69,8 @@ def act(room: Room, callers: dict[str, Caller], action: tuple[object, ...]) -> N
                     told = caller.reoffer(offer(microphone(), picture("1", "inactive"), channel(), *ours(caller)))
                 case ("restart", int(number)):
                     told = caller.reoffer(offer(microphone(), picture(), channel(), *ours(caller), ufrag=f"u{number}"))
+                case ("loud", int(level)):
+                    told = room.post(Levels(room.track(name, "0"), level, bytes((level,)) * 50))
             for other_caller in callers.values():
                 other_caller.hear([effect for effect in told if effect.peer != caller.peer])
         case _:
@@ -89,7 +93,7 @@ def built(wanted: Plan) -> Table:
 @settings(deadline=None, max_examples=60)
 @given(st.lists(ACTIONS, max_size=25))
 def test_whatever_happens_the_engine_is_where_the_plan_is(actions: list[tuple[object, ...]]) -> None:
-    room = Room()
+    room = Room(limits=Limits(small_call=1, voices=1))
     callers = {name: Caller(room, name).join() for name in NAMES}
     for name, other in ((a, b) for a in NAMES for b in NAMES if a != b):
         callers[name].want(callers[other], 300, 300)

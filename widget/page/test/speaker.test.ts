@@ -1,6 +1,6 @@
 /** Who is heard and who has the floor, in virtual time: a reading every 100 ms. */
 import { describe, expect, test } from "vitest";
-import { hear, SILENCE, speaking, type Speech } from "../src/core/speaker";
+import { hear, readSpeakers, SILENCE, speaking, type Speech } from "../src/core/speaker";
 import { runs, whole } from "./chance";
 
 const QUIET = 0.0099;
@@ -49,13 +49,37 @@ describe("the floor", () => {
     expect(after(stretches).floor).toBe(floor);
   });
 
+  test.each([
+    ["goes to whom the focus names, heard or not", ["bob", "ann"], 500, "bob"],
+    ["goes to the next where the first is ourselves or unknown", ["own", "dan", "bob"], 500, "bob"],
+    ["is decided here where the focus names nobody that is there", ["dan"], 800, "ann"],
+  ] as const)("%s", (_, told, length, floor) => {
+    let speech = SILENCE;
+    for (let now = 0; now < length; now += 100) speech = hear(speech, new Map([["ann", LOUD], ["bob", 0]]), now, told);
+    expect(speech.floor).toBe(floor);
+  });
+
+  test("is held for a moment against the focus too", () => {
+    const levels = new Map([["ann", 0], ["bob", 0]]);
+    const ann = hear(SILENCE, levels, 0, ["ann"]);
+    expect(hear(ann, levels, 2_499, ["bob", "ann"]).floor).toBe("ann");
+    expect(hear(ann, levels, 2_500, ["bob", "ann"]).floor).toBe("bob");
+  });
+
+  test("is read from what the focus says, whatever that is", () => {
+    expect(readSpeakers({ streams: ["a", 7, null, "b"] })).toEqual(["a", "b"]);
+    expect(readSpeakers({ streams: "a" })).toEqual([]);
+    expect(readSpeakers({})).toEqual([]);
+  });
+
   test("belongs to somebody who is there, and never changes hands twice within its hold", () => {
     for (const next of runs(40)) {
       let [speech, changed]: [Speech, number] = [SILENCE, -Infinity];
       for (let now = 0; now < 60_000; now += 100) {
         const people = ["ann", "bob", "cem"].slice(0, whole(next, 2, 3));
         const before = speech.floor;
-        speech = hear(speech, new Map(people.map((id) => [id, next() < 0.6 ? 0.2 : 0])), now);
+        const told = next() < 0.3 ? [["ann", "bob", "cem", "dan"][whole(next, 0, 3)] ?? ""] : [];
+        speech = hear(speech, new Map(people.map((id) => [id, next() < 0.6 ? 0.2 : 0])), now, told);
         if (speech.floor !== undefined) expect(people).toContain(speech.floor);
         if (speech.floor !== before) {
           if (before !== undefined && people.includes(before)) expect(now - changed).toBeGreaterThanOrEqual(2_500);

@@ -61,6 +61,7 @@ export class Call implements CallControls {
   private entrance: Entrance | undefined;
   private way: Way | undefined;
   private leg: Leg | undefined;
+  private ear: Ear | undefined;
   private round = new AbortController();
   /** What our entry says of our feeds, once the homeserver has taken it. */
   private written = "";
@@ -75,11 +76,11 @@ export class Call implements CallControls {
 
   start(): void {
     if (typeof RTCPeerConnection === "undefined") return this.stopped({ kind: "browser" });
-    const ear = new Ear(
+    const ear = (this.ear = new Ear(
       () => this.sources(),
       () => this.leg?.outgoing.voice,
       (speaking, floor) => this.heard(speaking, floor),
-    );
+    ));
     const refresh = setInterval(() => this.rewrite(true), REFRESH);
     const online = () => {
       this.wake();
@@ -219,6 +220,7 @@ export class Call implements CallControls {
     const olm = this.options.toDevice === "olm";
     const dial = { self: session, ...way, sessionId: this.sessionId, callId: crypto.randomUUID(), olm };
     this.subscriber.forget();
+    this.ear?.follow([]);
     return new Promise((resolve, reject) => {
       this.round.signal.addEventListener("abort", () => reject(this.round.signal.reason), { once: true });
       const leg = new Leg(session, dial, iceServers, this.options.media, {
@@ -226,6 +228,7 @@ export class Call implements CallControls {
           this.roster.setInfos(infos);
           this.tellStreams();
         },
+        speakers: (streams) => this.ear?.follow(streams),
         tracks: (tracks) => {
           this.roster.setTracks(tracks);
           this.tellStreams();

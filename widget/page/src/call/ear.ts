@@ -19,6 +19,7 @@ export interface Source {
 export class Ear {
   private others: Speech = SILENCE;
   private own: Speech = SILENCE;
+  private told: readonly string[] = [];
   private readonly timer: ReturnType<typeof setInterval>;
 
   constructor(
@@ -33,6 +34,11 @@ export class Ear {
     clearInterval(this.timer);
   }
 
+  /** The focus says who has the floor, and who had it before. */
+  follow(speakers: readonly string[]): void {
+    this.told = speakers;
+  }
+
   private async listen(): Promise<void> {
     const levels = new Map<string, number>();
     for (const { streamId, receiver } of this.sources()) {
@@ -41,7 +47,7 @@ export class Ear {
       levels.set(streamId, Math.max(levels.get(streamId) ?? 0, fresh ? (newest.audioLevel ?? 0) : 0));
     }
     const now = performance.now();
-    this.others = hear(this.others, levels, now);
+    this.others = hear(this.others, levels, now, this.told);
     this.own = hear(this.own, new Map([[OWN, await ownLevel(this.voice())]]), now);
     this.tell(new Set([...speaking(this.others), ...speaking(this.own)]), this.others.floor);
   }

@@ -17,6 +17,7 @@ import {
   type Ending,
 } from "../core/reconnect";
 import { sections, withDtx } from "../core/sdp";
+import { readSpeakers, SPEAKERS } from "../core/speaker";
 import type { Subscription } from "../core/subscription";
 import type { StreamInfo } from "../core/vocabulary";
 import { carriedCodecs } from "../media/encodings";
@@ -29,6 +30,8 @@ import { Outgoing } from "./outgoing";
 export interface Hearer {
   /** The full set of streams that we may subscribe to. */
   streams(streams: readonly StreamInfo[]): void;
+  /** Ids of streams: who has the floor, then who had it before. */
+  speakers(streams: readonly string[]): void;
   /** The tracks that arrive, by `trackKey`. */
   tracks(tracks: ReadonlyMap<string, MediaStreamTrack>): void;
   /** Media is connected and the data channel is open. */
@@ -166,6 +169,8 @@ export class Leg {
         return;
       case "m.call.sdp_stream_metadata_changed":
         return this.hearer.streams(readMetadata(content[CHANNEL_METADATA], this.dial.self));
+      case SPEAKERS:
+        return this.hearer.speakers(readSpeakers(content));
       case "m.call.negotiate":
         return this.describe(content, content[CHANNEL_METADATA], true);
       case DEMAND:
