@@ -334,6 +334,8 @@ class Drop(StrEnum):
     SINK_NOT_CONNECTED = "sink_not_connected"
     CACHE_MISS = "cache_miss"
     RTX_LIMIT = "rtx_limit"
+    PACER_FULL = "pacer_full"
+    "It waited for its turn on a narrow link, and later ones pushed it out, or nobody wants it any more."
     MALFORMED_RTCP = "malformed_rtcp"
     FOREIGN_RTCP = "foreign_rtcp"
     MESSAGE_BINARY = "message_binary"

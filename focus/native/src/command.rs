@@ -245,6 +245,8 @@ drops! {
     SinkNotConnected = "sink_not_connected",
     CacheMiss = "cache_miss",
     RtxLimit = "rtx_limit",
+    /// It waited for its turn on a narrow link, and later ones pushed it out, or nobody wants it any more.
+    PacerFull = "pacer_full",
     MalformedRtcp = "malformed_rtcp",
     ForeignRtcp = "foreign_rtcp",
     MessageBinary = "message_binary",

@@ -136,9 +136,11 @@ impl Estimator {
         }
     }
 
-    /// A packet left.
+    /// So many bytes left since the last call. None may have: then the sender had nothing to send.
     pub fn left(&mut self, now: Seconds, bytes: usize) {
-        self.left = Some(now);
+        if bytes > 0 {
+            self.left = Some(now);
+        }
         self.limited.left(now, bytes, self.bps);
     }
 

@@ -86,8 +86,13 @@ impl Media {
         };
         let Some(track) = self.tracks.get(route.track) else { return tally.drop(Drop::ForeignRtcp) };
         for sequence in rtcp::nacked(pairs) {
+            if peer.link.as_mut().is_some_and(|link| !link.may_repeat(now)) {
+                tally.drop(Drop::RtxLimit);
+                continue;
+            }
             match route.resend(track, sequence, now, &mut peer.departures, sinks) {
                 Ok(Some(bytes)) => {
+                    peer.link.iter_mut().for_each(|link| link.repeated(bytes));
                     tally.rtx_out += 1;
                     tally.packets_out += 1;
                     tally.bytes_out += bytes as u64;

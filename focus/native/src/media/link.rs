@@ -7,7 +7,10 @@
 
 use std::time::{Duration, Instant};
 
-use super::table::RouteKey;
+use super::pacer::{Pacer, Waiting};
+use super::route::Forward;
+use super::source::Track;
+use super::table::{Peer, RouteKey, Slab};
 use super::{Level, Media, PeerKey, Seconds, Sinks};
 use crate::command::{Drop, Tally};
 use crate::estimate::Estimator;
@@ -21,6 +24,17 @@ const MEDIA: u32 = 400;
 const HEAD: u32 = 40;
 /// Packets of a probe that leave at once when we are late.
 const AT_ONCE: u32 = 8;
+/// A link that carries so many times what is sent has nothing wait.
+const PLENTY: f64 = 2.0;
+/// Part by which what is sent moves with each tick.
+const SMOOTH: f64 = 0.04;
+/// In a second.
+const TICKS: f64 = 50.0;
+/// Of the estimate, what may be sent again: who misses more than that is sent too much.
+const AGAIN: f64 = 0.25;
+/// Seconds of it that may leave at once, and bytes that always may: the packets of a small frame.
+const SAVED: Seconds = 0.5;
+const LEAST_AGAIN: f64 = 4000.0;
 
 /// The estimate of one peer's link. Made by the first feedback.
 #[derive(Debug)]
@@ -28,7 +42,17 @@ pub struct Link {
     estimator: Estimator,
     /// What the control plane knows.
     told: f64,
+    need: f64,
     probe: Option<Probe>,
+    /// Bytes that may be sent again now, below zero where one more was; as of when.
+    again: f64,
+    at: Seconds,
+    pacer: Pacer,
+    /// Bytes that left since the last tick, and bits a second over the last half second or so.
+    bytes: usize,
+    sent: f64,
+    /// Pictures are to leave one after the other.
+    narrow: bool,
 }
 
 /// A probe that is leaving.
@@ -54,13 +78,64 @@ impl Link {
     fn new(need: f64) -> Self {
         let mut estimator = Estimator::default();
         estimator.want(need);
-        Self { estimator, told: 0.0, probe: None }
+        Self {
+            estimator,
+            told: 0.0,
+            need,
+            probe: None,
+            again: LEAST_AGAIN,
+            at: 0.0,
+            pacer: Pacer::default(),
+            bytes: 0,
+            sent: 0.0,
+            narrow: false,
+        }
     }
 
-    /// Whether the control plane should know: the first estimate, and each that moved.
+    /// Whether pictures are to wait for their turn.
+    pub fn holds(&self) -> bool {
+        self.narrow || !self.pacer.is_empty()
+    }
+
+    /// Let a picture's packet wait. Returns whether another was pushed out for it.
+    pub fn wait(&mut self, waiting: Waiting, base: bool) -> bool {
+        self.pacer.push(waiting, base)
+    }
+
+    /// So many bytes left.
+    fn left(&mut self, now: Seconds, bytes: usize) {
+        self.bytes += bytes;
+        self.estimator.left(now, bytes);
+    }
+
+    fn look(&mut self) {
+        let bits = std::mem::take(&mut self.bytes) as f64 * 8.0 * TICKS;
+        self.sent += SMOOTH * (bits - self.sent);
+        let bps = self.estimator.bps();
+        // Where all that could be used fits, nothing has to wait.
+        self.narrow = bps < self.need && bps < PLENTY * self.sent;
+    }
+
+    /// Whether the peer may have something again.
+    pub fn may_repeat(&mut self, now: Seconds) -> bool {
+        let bytes = AGAIN * self.estimator.bps() / 8.0;
+        let passed = (now - self.at).max(0.0);
+        self.at = now;
+        self.again = (self.again + bytes * passed).min(LEAST_AGAIN.max(bytes * SAVED));
+        self.again > 0.0
+    }
+
+    /// So many bytes were sent again.
+    pub fn repeated(&mut self, bytes: usize) {
+        self.again -= bytes as f64;
+        self.pacer.passed(bytes);
+    }
+
+    /// Whether the control plane should know: the first estimate, each that moved, and one that needs can no more be met.
     fn news(&mut self) -> bool {
         let bps = self.estimator.bps();
-        let news = (bps - self.told).abs() > NEWS * self.told;
+        let short = self.told >= self.need && bps < self.need;
+        let news = short || (bps - self.told).abs() > NEWS * self.told;
         if news {
             self.told = bps;
         }
@@ -74,6 +149,7 @@ impl Media {
         let Some(peer) = self.peers.get_mut(peer) else { return false };
         peer.need = bps as f64;
         if let Some(link) = &mut peer.link {
+            link.need = peer.need;
             link.estimator.want(peer.need);
         }
         true
@@ -97,7 +173,7 @@ impl Media {
         }
         let need = peer.need;
         let link = peer.link.get_or_insert_with(|| Box::new(Link::new(need)));
-        link.estimator.left(now, peer.departures.unlooked());
+        link.left(now, peer.departures.unlooked());
         link.estimator.told(now, peer.departures.told());
         if link.news() {
             peer.estimate = link.told as u64;
@@ -110,10 +186,9 @@ impl Media {
         let Some(peer) = self.peers.get_mut(key) else { return };
         let bytes = peer.departures.unlooked();
         let Some(link) = &mut peer.link else { return };
-        if bytes > 0 {
-            link.estimator.left(now, bytes);
-        }
+        link.left(now, bytes);
         link.estimator.tick(now);
+        link.look();
         if link.news() {
             peer.estimate = link.told as u64;
             Self::tell(&mut self.levels, Level::Estimate(key));
@@ -131,17 +206,21 @@ impl Media {
     /// When to call [`Media::pace`], if there is anything to pace.
     #[must_use]
     pub fn pace_deadline(&self) -> Option<Instant> {
-        let links = self.probing.iter().filter_map(|key| self.peers.get(*key)?.link.as_ref()?.probe);
-        let next = links.map(|probe| probe.next).min_by(f64::total_cmp)?;
+        let link = |key: &PeerKey| self.peers.get(*key)?.link.as_ref();
+        let probes = self.probing.iter().filter_map(|key| Some(link(key)?.probe?.next));
+        let pictures = self.pacing.iter().filter_map(|key| link(key)?.pacer.due());
+        let next = probes.chain(pictures).min_by(f64::total_cmp)?;
         Some(self.epoch + Duration::from_secs_f64(next.max(0.0)))
     }
 
-    /// Send what is due of the probes.
+    /// Send what is due of the probes, and of the pictures that wait.
     pub fn pace<S: Sinks>(&mut self, now: Instant, sinks: &mut S, tally: &mut Tally) {
-        if self.probing.is_empty() {
+        if self.probing.is_empty() && self.pacing.is_empty() {
             return;
         }
         let now = self.seconds(now);
+        let Self { pacing, peers, routes, tracks, .. } = self;
+        pacing.retain(|key| peers.get_mut(*key).is_some_and(|peer| leave(peer, routes, tracks, now, sinks, tally)));
         let mut at = 0;
         while let Some(key) = self.probing.get(at).copied() {
             if self.probe(key, now, sinks, tally) {
@@ -198,4 +277,37 @@ impl Media {
         let able = routes.filter_map(|key| self.routes.get(key).filter(|route| route.pads()).map(|route| (key, route)));
         able.max_by_key(|(_, route)| (route.layer.is_some(), route.packets)).map(|(key, _)| key)
     }
+}
+
+/// Send what is due of the pictures that wait for a peer. False when nothing waits any more.
+pub(super) fn leave<S: Sinks>(
+    peer: &mut Peer,
+    routes: &mut Slab<Forward>,
+    tracks: &Slab<Track>,
+    now: Seconds,
+    sinks: &mut S,
+    tally: &mut Tally,
+) -> bool {
+    let Some(link) = &mut peer.link else { return false };
+    let bps = link.estimator.bps();
+    while let Some(one) = link.pacer.pop(now, bps) {
+        let route = routes.get_mut(one.route).filter(|route| route.route.route == one.id && route.layer.is_some());
+        let found = route.and_then(|route| {
+            let kept = tracks.get(route.track)?.known(one.layer)?.cache.get(one.index)?;
+            Some((route, kept))
+        });
+        // Paused, gone, or no longer kept.
+        let Some((route, kept)) = found else {
+            tally.drop(Drop::PacerFull);
+            continue;
+        };
+        match route.send(kept, one.numbers, now, &mut peer.departures, sinks) {
+            Some(bytes) => {
+                tally.packets_out += 1;
+                tally.bytes_out += bytes as u64;
+            }
+            None => tally.drop(Drop::SinkNotConnected),
+        }
+    }
+    !link.pacer.is_empty()
 }

@@ -21,6 +21,7 @@ mod link;
 pub mod loudness;
 pub mod mirror;
 pub mod missing;
+mod pacer;
 #[cfg(any(test, feature = "probes"))]
 pub(crate) mod probes;
 pub mod reception;
@@ -115,6 +116,8 @@ pub struct Media {
     levels: Vec<Level>,
     /// Peers to which a probe is leaving.
     probing: Vec<PeerKey>,
+    /// Peers for which pictures wait.
+    pacing: Vec<PeerKey>,
     /// Room for one compound packet.
     scratch: Vec<u8>,
     /// Room for what one layer misses.
@@ -139,6 +142,7 @@ impl Media {
             edges: Vec::new(),
             levels: Vec::new(),
             probing: Vec::new(),
+            pacing: Vec::new(),
             scratch: Vec::with_capacity(rtp::LONGEST),
             asking: Vec::with_capacity(missing::MOST_MISSING as usize),
         }
@@ -176,6 +180,7 @@ impl Media {
         self.levels.retain(|level| *level != Level::Estimate(peer));
         self.order.retain(|key| *key != peer);
         self.probing.retain(|key| *key != peer);
+        self.pacing.retain(|key| *key != peer);
         self.peers.take(peer);
     }
 

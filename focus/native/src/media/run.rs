@@ -5,9 +5,11 @@
 //! changes it calls [`Media::settle`] before. Each sink gets its packets in the order in which they came.
 
 use super::cache::CACHED;
+use super::link::leave;
+use super::pacer::Waiting;
 use super::table::TrackKey;
 use super::{Media, Seconds, Sinks};
-use crate::command::{Drop, Event, Tally};
+use crate::command::{Drop, Event, Kind, Tally};
 
 /// Packets of a run: more than a frame mostly has.
 const MOST: usize = 64;
@@ -105,7 +107,7 @@ impl Media {
         if self.run.indices.is_empty() {
             return false;
         }
-        let Self { run, tracks, routes, peers, edges, .. } = self;
+        let Self { run, tracks, routes, peers, edges, pacing, .. } = self;
         let found = tracks.get(run.track).and_then(|track| Some((track, track.layers.get(run.place)?)));
         let Some((track, layer)) = found.filter(|(_, layer)| layer.id == run.layer) else {
             run.clear();
@@ -121,11 +123,15 @@ impl Media {
                 return true;
             }
             run.served += 1;
+            let key = route;
             let Some(route) = routes.get_mut(route) else { continue };
             let Some(sink) = peers.get_mut(route.sink).filter(|_| sinks.connected(route.sink)) else {
                 run.indices.iter().for_each(|_| tally.drop(Drop::SinkNotConnected));
                 continue;
             };
+            // Voices never wait.
+            let mut held = sink.link.as_deref_mut().filter(|link| track.expect.kind == Kind::Video && link.holds());
+            let base = held.is_some() && track.layers.iter().all(|other| !other.live || layer.rate <= other.rate);
             for &index in &run.indices {
                 let Some(kept) = layer.cache.get(index) else { continue };
                 let before = route.layer;
@@ -139,12 +145,25 @@ impl Media {
                 if route.layer != before {
                     edges.push(Event::Switched { route: route.route.route, layer: Some(layer.rid.clone()) });
                 }
+                if let Some(link) = &mut held {
+                    let (id, layer, size) = (route.route.route, layer.id, kept.size);
+                    if link.wait(Waiting { route: key, id, layer, index, numbers, size }, base) {
+                        tally.drop(Drop::PacerFull);
+                    }
+                    continue;
+                }
                 match route.send(kept, numbers, run.now, &mut sink.departures, sinks) {
                     Some(bytes) => {
                         tally.packets_out += 1;
                         tally.bytes_out += bytes as u64;
                     }
                     None => tally.drop(Drop::SinkNotConnected),
+                }
+            }
+            if held.is_some() {
+                let peer = route.sink;
+                if leave(sink, routes, tracks, run.now, sinks, tally) && !pacing.contains(&peer) {
+                    pacing.push(peer);
                 }
             }
         }

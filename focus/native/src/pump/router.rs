@@ -92,6 +92,10 @@ impl Router {
                 self.order(worker, command);
             }
             Command::Send { ref peer, .. } | Command::Need { ref peer, .. } => {
+                if let (Command::Need { .. }, Some(home)) = (&command, self.peers.get_mut(peer)) {
+                    // Only the newest is said again.
+                    home.kept.iter_mut().for_each(|kept| kept.retain(|old| !matches!(old, Command::Need { .. })));
+                }
                 let worker = self.keep(peer, &command);
                 self.order(worker, command);
             }

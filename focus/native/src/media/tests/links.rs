@@ -143,3 +143,60 @@ fn a_peer_that_tells_nothing_of_packets_is_believed_in_its_own_estimate() {
     link.relay.control(S, &bytes::rtcp(15, 206, b"\0\0\0\x01\0\0\0\0REMB\x01\x01\x86\xA0\x0A\x0B\x7F\xF0"), 1.1);
     assert!(before > 200_000 && link.relay.events().is_empty(), "not beside what it tells of packets");
 }
+
+#[test]
+fn a_storm_of_wishes_gets_a_quarter_of_what_the_link_carries() {
+    let mut link = Link::new(0);
+    link.run(6.0, 600e3, 500e3);
+    let (estimate, before) = (link.estimate, link.relay.tally.clone());
+    let newest = link.relay.media.routes.get(0).unwrap().rewriter.newest().0;
+    let mut bytes = 0;
+    for tenth in 0..20 {
+        let at = link.now + f64::from(tenth) * 0.1;
+        let wished: Vec<u16> = (0..300).map(|back| newest.wrapping_sub(back)).collect();
+        bytes += link.relay.nacked(&wished, at).iter().map(|packet| packet.payload.len()).sum::<usize>();
+        link.relay.sinks.rtp.clear();
+    }
+    let allowed = 0.25 * estimate as f64 / 8.0 * 2.0;
+    assert!((bytes as f64) < 1.1 * allowed + 6000.0 && bytes > 0, "{bytes} of {allowed} at {estimate}");
+    let why = Drop::RtxLimit as usize;
+    assert!(link.relay.tally.drops[why] > before.drops[why] + 1000, "each by name");
+}
+
+#[test]
+fn a_frame_for_a_narrow_link_leaves_in_pieces_in_order_and_a_voice_passes_it() {
+    let mut link = Link::new(4_000_000);
+    let sound = Expect {
+        track: Arc::from("v"),
+        mid: "2".into(),
+        kind: Kind::Audio,
+        codecs: vec![Codec { format: Format::Opus, clock: 48_000, pt: 111, rtx_pt: None }],
+        ..expect(&[], &[0x7000])
+    };
+    let ids = Extensions { mid: 1, transport_cc: 5, ..Extensions::default() };
+    let codecs = vec![Codec { format: Format::Opus, clock: 48_000, pt: 111, rtx_pt: None }];
+    let (track, mid) = (Arc::from("v"), "w1".into());
+    let voice = Route { route: 2, track, mid, codecs, extensions: ids, ssrc: 0x99, rtx_ssrc: None, ..route() };
+    assert!(link.relay.media.expect(P, sound) && link.relay.media.route(S, voice));
+    let at = link.relay.at(0.0);
+    let Relay { media, sinks, tally, .. } = &mut link.relay;
+    assert!(media.set_layer(at, 2, Some(Rid::from("")), sinks, tally));
+    link.run(6.0, 450e3, 500e3);
+    let mut frame = link.camera.frame(false, 12);
+    frame.iter_mut().for_each(|packet| packet.resize(1100, 7));
+    link.relay.publish(&frame, link.now);
+    let at_once = link.relay.sinks.rtp.len();
+    assert!(at_once < 6, "{at_once} at once");
+    link.relay.publish(&[bytes::packet(0x7000, 1, 0, 111, b"voice", &[], true, 0)], link.now);
+    let last = read(&link.relay.sinks.rtp.last().unwrap().2);
+    assert_eq!(last.ssrc, 0x99, "it did not wait");
+    for step in 0..300 {
+        let at = link.relay.at(link.now + f64::from(step) * 0.001);
+        if link.relay.media.pace_deadline().is_some_and(|due| due <= at) {
+            link.relay.media.pace(at, &mut link.relay.sinks, &mut link.relay.tally);
+        }
+    }
+    let got = link.relay.got();
+    assert!(got.len() >= 12 && steps(&got).iter().all(|step| *step == 1), "{:?}", steps(&got));
+    assert_eq!(link.relay.dropped(Drop::PacerFull), 0);
+}
