@@ -89,19 +89,17 @@ class Stage:
 
 @asynccontextmanager
 async def stage(
-<<<<<<< HEAD
-    people: int = 0, *, page: bool = True, data: Path | None = None, stack: str = "auto"
+    people: int = 0,
+    *,
+    page: bool = True,
+    data: Path | None = None,
+    stack: str = "auto",
+    address: str | None = None,
 ) -> AsyncIterator[Stage]:
     """Run a demo with so many synthetic participants while the block runs. Raises `RuntimeError` if it does not start.
 
-    `data`: the demo's folder; a fresh one, removed at the end, if not given. `stack`: of the participants.
-=======
-    people: int = 0, *, page: bool = True, data: Path | None = None, address: str | None = None
-) -> AsyncIterator[Stage]:
-    """Run a demo with so many synthetic participants while the block runs. Raises `RuntimeError` if it does not start.
-
-    `data`: the demo's folder; a fresh one, removed at the end, if not given. `address`: for media, beside loopback.
->>>>>>> 7969d94 (Survive a change of network, and measure it)
+    `data`: the demo's folder; a fresh one, removed at the end, if not given. `stack`: of the participants. `address`:
+    for media, beside loopback.
     """
     with tempfile.TemporaryDirectory(prefix="weir-stage-", ignore_cleanup_errors=True) as scratch:
         folder = data or Path(scratch)

@@ -59,7 +59,6 @@ SAMPLES: dict[str, dict[str, Any]] = {
     "audio": audio.judged(dict.fromkeys(("at once", "5 ms", "5 ms, own sizes"), ROW)) | {"load": 1.0},
     "rooms": rooms.judged({"a": ROW, "b": ROW}, "a", "b") | {"video_kbps": 500, "load": 1.0},
     "join-storm": storm.judged(STORM) | {"load": 1.0},
-    "joint-plan": {"median": 1.12, "least": 1.0, "most": 1.3},
     "allocation": {
         "utility": 1.0, "utility_least_case": 0.928, "switches_per_minute": 1.6, "frozen_s": 0.3, "regain_s": 6.0,
     },
