@@ -44,6 +44,8 @@ const LOOK: Seconds = 1.0;
 const SHORT_LOOK: Seconds = 0.25;
 /// Of what gets through a standing queue.
 const CAREFUL: f64 = 0.97;
+/// In terms of what could be used: more than that is of no use.
+const ENOUGH: f64 = 1.2;
 /// We send and hear nothing: then the estimate is halved each half second.
 const DEAF: Seconds = 1.5;
 const HALVED: Seconds = 0.5;
@@ -204,7 +206,7 @@ impl Estimator {
             }
         }
         self.arrived = arrived;
-        self.decide(now, found)
+        self.decide(now, found, told.iter().all(|one| one.arrived.is_some()))
     }
 
     fn forget_the_delay(&mut self) {
@@ -212,11 +214,16 @@ impl Estimator {
         self.trend.forget();
     }
 
-    fn decide(&mut self, now: Seconds, found: Option<f64>) -> bool {
+    /// `whole`: nothing was lost.
+    fn decide(&mut self, now: Seconds, found: Option<f64>, whole: bool) -> bool {
         let before = self.bps;
         let calm = self.calm.calm(self.queue.floor());
         // Whatever else it is, it is no time to send more.
         let usage = Some(self.trend.usage()).filter(|usage| *usage != Usage::Over || !calm).unwrap_or(Usage::Under);
+        if whole && usage == Usage::Normal && before >= ENOUGH * self.wanted && self.queue.part() >= 1.0 {
+            // Who has more than it can use need not know how much more.
+            return false;
+        }
         // A path that got narrow shows in the newest packets first.
         let window = if usage == Usage::Over { SHORT_LOOK } else { LOOK };
         let through = self.throughput.bps(window);

@@ -16,8 +16,11 @@ use crate::command::{Drop, Tally};
 use crate::estimate::Estimator;
 use crate::estimate::probes::{Cluster, LEAST_PACKETS};
 
-/// An estimate is told again when it moved by that part.
-const NEWS: f64 = 0.03;
+/// An estimate is told again when it fell by that part, or rose by that.
+const FELL: f64 = 0.03;
+const ROSE: f64 = 0.06;
+/// Ticks between two looks at a link: 100 ms.
+const LOOK: u64 = 5;
 /// Packets of a probe from this size on are old media.
 const MEDIA: u32 = 400;
 /// What an RTX packet without payload carries at most beside its padding, about.
@@ -26,10 +29,10 @@ const HEAD: u32 = 40;
 const AT_ONCE: u32 = 8;
 /// A link that carries so many times what is sent has nothing wait.
 const PLENTY: f64 = 2.0;
-/// Part by which what is sent moves with each tick.
-const SMOOTH: f64 = 0.04;
+/// Part by which what is sent moves with each look.
+const SMOOTH: f64 = 0.18;
 /// In a second.
-const TICKS: f64 = 50.0;
+const LOOKS: f64 = 10.0;
 /// Of the estimate, what may be sent again: who misses more than that is sent too much.
 const AGAIN: f64 = 0.25;
 /// Seconds of it that may leave at once, and bytes that always may: the packets of a small frame.
@@ -109,7 +112,7 @@ impl Link {
     }
 
     fn look(&mut self) {
-        let bits = std::mem::take(&mut self.bytes) as f64 * 8.0 * TICKS;
+        let bits = std::mem::take(&mut self.bytes) as f64 * 8.0 * LOOKS;
         self.sent += SMOOTH * (bits - self.sent);
         let bps = self.estimator.bps();
         // Where all that could be used fits, nothing has to wait.
@@ -131,11 +134,13 @@ impl Link {
         self.pacer.passed(bytes);
     }
 
-    /// Whether the control plane should know: the first estimate, each that moved, and one that needs can no more be met.
+    /// Whether the control plane should know: the first estimate, each that moved below what is needed, and one that meets
+    /// it no more.
     fn news(&mut self) -> bool {
         let bps = self.estimator.bps();
-        let short = self.told >= self.need && bps < self.need;
-        let news = short || (bps - self.told).abs() > NEWS * self.told;
+        let (met, meets) = (self.told >= self.need, bps >= self.need);
+        let moved = bps < (1.0 - FELL) * self.told || bps > (1.0 + ROSE) * self.told;
+        let news = self.told == 0.0 || met != meets || !meets && moved;
         if news {
             self.told = bps;
         }
@@ -181,8 +186,11 @@ impl Media {
         }
     }
 
-    /// Every tick: whether a peer went silent, and whether to ask for more.
+    /// Every tick: whether a peer went silent, and whether to ask for more. Peers take turns.
     pub(super) fn look_at_link(&mut self, key: PeerKey, now: Seconds) {
+        if !(self.beat + u64::from(key)).is_multiple_of(LOOK) {
+            return;
+        }
         let Some(peer) = self.peers.get_mut(key) else { return };
         let bytes = peer.departures.unlooked();
         let Some(link) = &mut peer.link else { return };

@@ -107,7 +107,7 @@ fn what_a_wide_link_carries_is_found_though_little_is_sent() {
     link.run(4.0, 300e3, 3e6);
     assert!(link.estimate > 2_000_000, "{}", link.estimate);
     let probes = link.relay.tally.probes_out;
-    assert!(probes > 5 && link.longest_queue < 0.1, "{probes} {}", link.longest_queue);
+    assert!(probes >= 5 && link.longest_queue < 0.1, "{probes} {}", link.longest_queue);
     link.run(20.0, 300e3, 3e6);
     assert_eq!(link.relay.tally.probes_out, probes, "with all that it needs, nobody asks for more");
 }
