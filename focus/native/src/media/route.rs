@@ -96,11 +96,11 @@ impl Forward {
     /// The place of the layer whose keyframe this route waits for, None when it has what it wants.
     #[must_use]
     pub fn waiting_for(&self, track: &Track) -> Option<usize> {
-        if let ([only], Some(layer)) = (track.layers.as_slice(), self.layer) {
-            if layer == only.id {
-                // Told without a look at names, which lie elsewhere: each route is asked each 20 ms.
-                return None;
-            }
+        // Told without a look at names, which lie elsewhere: each route is asked each 20 ms.
+        if let ([only], Some(layer)) = (track.layers.as_slice(), self.layer)
+            && layer == only.id
+        {
+            return None;
         }
         let place = track.place(self.target.as_deref()?)?;
         let wanted = track.layers.get(place)?;
