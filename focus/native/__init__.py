@@ -79,6 +79,12 @@ def virtual() -> tuple[type[_native.Core], type[_native.Caller]]:
     return module.Core, module.Caller
 
 
+def estimate() -> type[_native.Estimate]:
+    """The class of the estimator of a path alone, in virtual time: for `tests/congestion`. Raises `Unavailable`."""
+    found: type[_native.Estimate] = _module().Estimate
+    return found
+
+
 def _module() -> ModuleType:
     """The module in Rust, fresh. Raises `Unavailable`."""
     try:

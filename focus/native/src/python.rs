@@ -4,6 +4,7 @@
 
 mod checks;
 mod crowd;
+mod estimate;
 mod virtual_time;
 mod words;
 
@@ -34,6 +35,8 @@ mod _native {
     use super::crowd::Crowd;
     #[pymodule_export]
     use super::crowd::bare_loop;
+    #[pymodule_export]
+    use super::estimate::Estimate;
     #[pymodule_export]
     use super::virtual_time::{Caller, Core};
 

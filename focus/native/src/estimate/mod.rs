@@ -155,6 +155,7 @@ impl Estimator {
             wanted: self.wanted,
             limited: self.limited.since(),
             blocked: self.warns() || self.losses.limits(),
+            met: self.aimd.has_met_the_capacity(),
         };
         self.probes.due(now, ground)
     }
@@ -242,6 +243,7 @@ impl Estimator {
         if let Some(through) = through.filter(|_| self.queue.stands(now)) {
             self.aimd.set(now, self.aimd.bps().min(CAREFUL * through));
         }
+        self.queue.yielded(now, self.aimd.bps());
         let allowed = self.losses.bps(now, self.aimd.bps(), through, idle);
         self.bps = allowed.clamp(LEAST, MOST);
         self.bps != before

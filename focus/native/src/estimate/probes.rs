@@ -12,6 +12,8 @@ const FIRST: [f64; 2] = [3.0, 6.0];
 /// A probe that found so much of its rate is followed by one at twice the estimate.
 const FURTHER: f64 = 0.7;
 const DOUBLE: f64 = 2.0;
+/// The one that is sent every few seconds asks for so much where the path has been full.
+const CAUTIOUS: f64 = 1.5;
 /// Less than that above the estimate is not worth a probe.
 const MORE: f64 = 1.05;
 /// Nothing comes back of a probe after that.
@@ -24,6 +26,9 @@ const BACK: f64 = 0.85;
 const RECOVERY: Seconds = 5.0;
 /// A probe lasts that long at least, and is that many packets.
 pub const LEAST_SECONDS: Seconds = 0.015;
+/// Where the path has been full, others may share it: then as long as one of their frames takes to come again, so that no
+/// gap between two is taken for room.
+const SHARED_SECONDS: Seconds = 0.04;
 /// See [`LEAST_SECONDS`].
 pub const LEAST_PACKETS: u32 = 5;
 /// Of its packets and bytes, so much must be told of.
@@ -73,6 +78,8 @@ pub struct Ground {
     pub limited: Option<Seconds>,
     /// A queue grows, or losses are the limit: nothing is asked.
     pub blocked: bool,
+    /// The path has been full.
+    pub met: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -123,7 +130,8 @@ impl Probes {
         }
         let bps = self.pending.pop()?.min(2.0 * ground.wanted);
         self.last = Some(now);
-        let bytes = (bps * LEAST_SECONDS / 8.0).ceil() as u32;
+        let seconds = if ground.met { SHARED_SECONDS } else { LEAST_SECONDS };
+        let bytes = (bps * seconds / 8.0).ceil() as u32;
         Some(Cluster { bps, bytes, packet: (bytes / LEAST_PACKETS).clamp(SMALLEST, LARGEST) })
     }
 
@@ -141,7 +149,7 @@ impl Probes {
         if rose && ground.limited.is_some() {
             self.pending.extend([DOUBLE * ground.wanted, ground.wanted]);
         } else if since >= EACH {
-            self.pending.push(DOUBLE * ground.bps);
+            self.pending.push(if ground.met { CAUTIOUS } else { DOUBLE } * ground.bps);
         }
     }
 
@@ -228,7 +236,7 @@ impl Out {
 mod tests {
     use super::*;
 
-    const GROUND: Ground = Ground { bps: 5e5, wanted: 4e6, limited: None, blocked: false };
+    const GROUND: Ground = Ground { bps: 5e5, wanted: 4e6, limited: None, blocked: false, met: false };
 
     /// Sends a probe over a path of so many bits a second; what it found.
     fn sent(probes: &mut Probes, now: f64, cluster: Cluster, path: f64) -> (f64, bool) {
