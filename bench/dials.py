@@ -63,15 +63,20 @@ def plot(found: Sequence[Dial], path: Path) -> None:
         panel("ms to the answer: p50, p95", [("#27c", [r.p50 for r in rows]), ("#c72", [r.p95 for r in rows])], 1),
         panel("failures", [("#c22", [row.failures for row in rows])], 2),
     ]
-    size = f'width="{WIDTH}" height="{3 * HEIGHT}"'
-    path.write_text(
+    path.write_text(document(panels))
+
+
+def document(panels: Sequence[str]) -> str:
+    """An SVG file of panels."""
+    size = f'width="{WIDTH}" height="{len(panels) * HEIGHT}"'
+    return (
         f'<svg xmlns="http://www.w3.org/2000/svg" {size} font-family="sans-serif" font-size="12">'
         f'<rect {size} fill="white"/>{"".join(panels)}</svg>\n'
     )
 
 
-def panel(title: str, curves: Sequence[tuple[str, Sequence[float]]], number: int) -> str:
-    """One set of axes with its curves (colour, a value a second)."""
+def panel(title: str, curves: Sequence[tuple[str, Sequence[float]]], number: int, each: float = 1.0) -> str:
+    """One set of axes with its curves (colour, a value for each of so many seconds)."""
     top, bottom = number * HEIGHT + 30, (number + 1) * HEIGHT - 25
     highest = max((value for _, values in curves for value in values), default=0) or 1
     long = max(len(values) for _, values in curves)
@@ -80,7 +85,7 @@ def panel(title: str, curves: Sequence[tuple[str, Sequence[float]]], number: int
         f'<text x="{MARGIN}" y="{top - 10}">{title}</text>',
         f'<text x="{MARGIN - 6}" y="{top + 4}" text-anchor="end">{highest:g}</text>',
         f'<text x="{MARGIN - 6}" y="{bottom}" text-anchor="end">0</text>',
-        f'<text x="{WIDTH - MARGIN}" y="{bottom + 16}" text-anchor="end">{long} s</text>',
+        f'<text x="{WIDTH - MARGIN}" y="{bottom + 16}" text-anchor="end">{long * each:g} s</text>',
         f'<path d="M{MARGIN} {top}V{bottom}H{WIDTH - MARGIN}" fill="none" stroke="#888"/>',
     ]
     for colour, values in curves:

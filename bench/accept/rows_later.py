@@ -195,7 +195,21 @@ ENGINE: tuple[Row, ...] = (
 )
 
 RATES: tuple[Row, ...] = (
-    Row(5, "congestion", "RFC 8867 cases 5.1 to 5.8 in virtual time, and three harder ones, within their bars"),
+    Row(
+        5,
+        "congestion",
+        "RFC 8867 cases 5.1 to 5.8 in virtual time, and three harder ones, within their bars",
+        "make bench NAME=congestion",
+        from_json(
+            used="single.used",
+            queue_ms="single.queue_ms_p95",
+            up_s="single.up_s",
+            down_s="single.down_s",
+            jain="equals.jain",
+            harder="harder_least_used",
+        ),
+        minutes=15,
+    ),
     Row(
         5,
         "allocation",

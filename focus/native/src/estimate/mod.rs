@@ -154,7 +154,7 @@ impl Estimator {
             bps: self.bps,
             wanted: self.wanted,
             limited: self.limited.since(),
-            blocked: self.warns() || self.losses.limits(),
+            blocked: self.warns() || self.losses.limits() || self.queue.part() < 1.0,
             met: self.aimd.has_met_the_capacity(),
         };
         self.probes.due(now, ground)
