@@ -42,6 +42,11 @@ SAMPLES: dict[str, dict[str, Any]] = {
     "quality": {"direct": CALL, "plain": CALL, "olm": CALL, "ratio": 1.0},
     "browsers": {"pairs": 56, "least_fps": 9.5, "judged": "6 of 6", "late_seconds": 0.9, "load": 1.5},
     "layers": {"worst_seconds": 0.4, "offers": 0, "second": {"sizes": [1280], "fps_during": 29.8}},
+    "congestion": {
+        "single": {"used": 0.91, "queue_ms_p95": 64, "up_s": 2.8, "down_s": 1.4},
+        "equals": {"jain": 0.96},
+        "harder_least_used": 0.55,
+    },
     "nobody-watches": {"seconds_to_silence": 1.13, "ms_to_picture": 164.4, "load": 4.3},
     "joint-plan": {"median": 1.112, "least": 1.042, "most": 1.187},
     "new-address": {"p50_s": 0.64, "p99_s": 1.8, "changes": 20, "same_participant": True, "load": 1.0},
