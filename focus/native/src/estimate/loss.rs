@@ -22,6 +22,8 @@ const BALANCE: f64 = 75_000.0;
 const GROWTH: f64 = 1.3;
 const GROWING: Seconds = 0.3;
 const NEWTON: f64 = 0.75;
+/// Part of the packets.
+const LOSSY: f64 = 0.03;
 /// Of the path's own loss.
 const LEAST_INHERENT: f64 = 1e-3;
 
@@ -99,6 +101,12 @@ impl Losses {
             *weight *= AGEING;
             Some((this, one))
         })
+    }
+
+    /// More gets lost, over the last seconds, than a queue that overflows now and then explains.
+    #[must_use]
+    pub fn lossy(&self) -> bool {
+        self.average() > LOSSY
     }
 
     /// Whether losses, and not delay, are the limit.

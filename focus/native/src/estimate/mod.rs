@@ -155,7 +155,8 @@ impl Estimator {
             wanted: self.wanted,
             limited: self.limited.since(),
             blocked: self.warns() || self.losses.limits() || self.queue.part() < 1.0,
-            met: self.aimd.has_met_the_capacity(),
+            // Where packets get lost anyway, a long probe never comes through whole.
+            met: self.aimd.has_met_the_capacity() && !self.losses.lossy(),
         };
         self.probes.due(now, ground)
     }

@@ -18,7 +18,7 @@ const LEAST: f64 = 0.5;
 /// others fill it.
 const YIELDED: f64 = 0.6;
 const PATIENCE: Seconds = 1.5;
-/// It stays when the least delay of a second is not lower by more than this than that of the second before.
+/// It stays when the least delay of a second differs by less than this from that of the second before.
 const STILL: Seconds = 0.005;
 const SECOND: Seconds = 1.0;
 
@@ -42,22 +42,25 @@ pub struct Queue {
 struct Recent {
     begun: Seconds,
     least: Option<Seconds>,
+    /// Of the last second that is over, and of the one before that.
+    last: Option<Seconds>,
     before: Option<Seconds>,
 }
 
 impl Recent {
     fn take(&mut self, now: Seconds, delay: Seconds) {
         if now - self.begun > SECOND {
-            self.before = self.least.take();
+            self.before = self.last;
+            self.last = self.least.take();
             self.begun = now;
         }
         self.least = Some(self.least.map_or(delay, |least| least.min(delay)));
     }
 
-    /// The least of late, unless it falls.
+    /// The least of late, unless it falls or grows.
     fn still(&self) -> Option<Seconds> {
-        let (least, before) = (self.least?, self.before?);
-        (least > before - STILL).then_some(least.min(before))
+        let (last, before) = (self.last?, self.before?);
+        ((last - before).abs() < STILL).then_some(last.min(before).min(self.least.unwrap_or(last)))
     }
 }
 
