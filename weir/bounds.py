@@ -14,6 +14,8 @@ LIMITS: dict[str, Rule] = {
     "tracks_each_kind": whole(1, 100),
     "subscriptions": whole(1, 10_000),
     "m_lines": whole(4, 10_000),
+    "small_call": whole(0, 10_000),
+    "voices": whole(1, 1_000),
     "messages_per_second": real(1, 1_000),
     "messages_burst": whole(1, 10_000),
     "ping_every": real(1, 60, "seconds"),
@@ -23,6 +25,11 @@ LIMITS: dict[str, Rule] = {
     "offer_timeout": real(1, 60, "seconds"),
     "offer_tries": whole(1, 100),
     "first_offer_hold": real(0, 30, "seconds"),
+    "idle_hold": real(0, 60, "seconds"),
+    "rest_hold": real(1, 3_600, "seconds"),
+    "layer_hold": real(0, 600, "seconds"),
+    "rise_hold": real(0, 10, "seconds"),
+    "silent_patience": real(1, 60, "seconds"),
 }
 
 SIGNALLING: dict[str, Rule] = {

@@ -49,4 +49,5 @@ if available():
         seen = await storm.measure(watching=3, joins=6, seconds=1.0, calm=0.5, cpus=cpus)
         found = judged(seen)
         assert found["joined"] == "6 of 6" and not found["ended"] and not found["faults"], found
-        assert seen.during["received"] >= 3 * 9 * 20 and not found["wrong"], found
+        # Their links are asked first whether they carry it.
+        assert seen.during["received"] >= 3 * 9 * 10 and not found["wrong"], found

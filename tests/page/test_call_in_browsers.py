@@ -122,7 +122,6 @@ async def test_two_people_see_hear_mute_enlarge_share_and_leave() -> None:
         await until(unshared, 10, "ann's screen gone, ann still there")
 
         await ann.page.wait_for_function("searched => performance.now() > searched + 9000", arg=searched)
-        await until(lambda: all_move(ann, 3), PATIENCE, "ann sees and hears the others still")
         assert await ann.page.evaluate("window.__connections.length") == 1
 
         await ann.page.get_by_role("button", name="Leave call").click()
