@@ -8,33 +8,19 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import ctypes
-import os
 import secrets
 import socket
-import threading
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+
+from bench.link.namespace import ip, within
 
 FOCUS = "10.77.{link}.1"
 CLIENT = "10.77.{link}.2"
 LINKS = (1, 2)
-CLONE_NEWNET = 0x40000000
-
-
-async def run(*command: str) -> None:
-    """Run a program to its end. Raises `RuntimeError` with what it said."""
-    done = await asyncio.create_subprocess_exec(*command, stderr=asyncio.subprocess.PIPE)
-    _, said = await done.communicate()
-    if done.returncode:
-        raise RuntimeError(f"{' '.join(command)}: {said.decode().strip()}")
-
-
-async def ip(*words: str) -> None:
-    """Run `ip`."""
-    await run("ip", *words)
+NO_IPV6 = Path("/proc/sys/net/ipv6/conf/default/disable_ipv6")
 
 
 @dataclass(slots=True)
@@ -50,17 +36,17 @@ class Namespace:
         """Where a focus on this machine is reached from inside, over either link."""
         return FOCUS.format(link=LINKS[0])
 
-    async def inside(self, *words: str) -> None:
+    def inside(self, *words: str) -> None:
         """Run `ip` on the client's side."""
-        await ip("-n", self.name, *words)
+        ip("-n", self.name, *words)
 
-    async def use(self, link: int) -> None:
+    def use(self, link: int) -> None:
         """Take the client's link down and bring another up: it has another address from then on."""
         if self.link != link:
-            await self.inside("link", "set", f"link{self.link}", "down")
-        await self.inside("link", "set", f"link{link}", "up")
+            self.inside("link", "set", f"link{self.link}", "down")
+        self.inside("link", "set", f"link{link}", "up")
         gate = FOCUS.format(link=link)
-        await self.inside("route", "replace", "default", "via", gate, "dev", f"link{link}")
+        self.inside("route", "replace", "default", "via", gate, "dev", f"link{link}")
         self.link = link
 
     def wrapper(self, program: str, folder: Path) -> Path:
@@ -71,24 +57,15 @@ class Namespace:
         return script
 
     def listen(self, port: int) -> list[socket.socket]:
-        """Sockets that listen on the namespace's loopback. A socket stays in the namespace in which it was made."""
+        """Sockets that listen on the namespace's loopback."""
         made: list[socket.socket] = []
 
-        def enter() -> None:
-            handle = os.open(f"/run/netns/{self.name}", os.O_RDONLY)
-            try:
-                if ctypes.CDLL(None, use_errno=True).setns(handle, CLONE_NEWNET):
-                    return
-                for family, host in ((socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")):
-                    with contextlib.suppress(OSError):
-                        made.append(socket.create_server((host, port), family=family))
-            finally:
-                os.close(handle)
+        def listen() -> None:
+            for family, host in ((socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")):
+                with contextlib.suppress(OSError):
+                    made.append(socket.create_server((host, port), family=family))
 
-        # Only the thread that asks changes its namespace.
-        thread = threading.Thread(target=enter)
-        thread.start()
-        thread.join()
+        within(self.name, listen)
         if not made:
             raise RuntimeError(f"nothing listens in the namespace on port {port}")
         return made
@@ -104,24 +81,24 @@ class Namespace:
                 server.close()
 
 
-@asynccontextmanager
-async def namespace() -> AsyncIterator[Namespace]:
+@contextmanager
+def namespace() -> Iterator[Namespace]:
     """Make a namespace while the block runs. Raises `RuntimeError`."""
     name = f"weir{secrets.token_hex(3)}"
-    async with AsyncExitStack() as stack:
-        await ip("netns", "add", name)
-        stack.push_async_callback(ip, "netns", "delete", name)
+    with ExitStack() as stack:
+        ip("netns", "add", name)
+        stack.callback(ip, "netns", "delete", name)
         made = Namespace(name, LINKS[0])
-        await made.inside("link", "set", "lo", "up")
+        made.inside("link", "set", "lo", "up")
         # IPv4 alone: an address of IPv6 takes seconds to be confirmed, and each step of that is a change of network.
-        await run("ip", "netns", "exec", name, "sysctl", "-qw", "net.ipv6.conf.default.disable_ipv6=1")
+        within(name, lambda: NO_IPV6.write_text("1"))
         for link in LINKS:
             ours = f"{name}{link}"
-            await ip("link", "add", ours, "type", "veth", "peer", "name", f"link{link}", "netns", name)
-            await ip("address", "add", FOCUS.format(link=link) + "/24", "dev", ours)
-            await ip("link", "set", ours, "up")
-            await made.inside("address", "add", CLIENT.format(link=link) + "/24", "dev", f"link{link}")
-        await made.use(LINKS[0])
+            ip("link", "add", ours, "type", "veth", "peer", "name", f"link{link}", "netns", name)
+            ip("address", "add", FOCUS.format(link=link) + "/24", "dev", ours)
+            ip("link", "set", ours, "up")
+            made.inside("address", "add", CLIENT.format(link=link) + "/24", "dev", f"link{link}")
+        made.use(LINKS[0])
         yield made
 
 

@@ -52,7 +52,7 @@ LOOK = """
 async def trials(count: int) -> dict[str, Any]:
     """Change the address so many times."""
     async with AsyncExitStack() as stack:
-        net = await stack.enter_async_context(namespace())
+        net = stack.enter_context(namespace())
         stand = await stack.enter_async_context(stage(people=PEOPLE, page=True, address=net.focus))
         for url in (stand.page, stand.homeserver):
             await stack.enter_async_context(net.around(urlsplit(url).port or 80))
@@ -67,7 +67,7 @@ async def trials(count: int) -> dict[str, Any]:
         for number in range(count):
             looked = asyncio.create_task(seen.page.evaluate(LOOK, WATCHED))
             await asyncio.sleep(0.5)
-            await net.use(LINKS[(number + 1) % 2])
+            net.use(LINKS[(number + 1) % 2])
             found = await looked
             gaps.append(float(found["gap"]))
             print(f"change {number + 1:2}: {gaps[-1]:.2f} s without media", flush=True)
