@@ -23,6 +23,8 @@ K = TypeVar("K", bound=Hashable)
 
 UNIT = 320.0 * 180.0
 "Pixels of a thumbnail: what they add is counted in such."
+BITS_A_PIXEL = 2.6
+"Bits a second that a pixel takes, as encoders spend them: 150 kbit/s at 320 x 180, 600 at 640 x 360."
 FULL_RATE = 30.0
 STAYS = 1.05
 "What flows may exceed the budget by so much: rates and estimates waver."

@@ -11,15 +11,13 @@ from collections.abc import Mapping
 from dataclasses import replace
 from types import MappingProxyType
 
-from focus.allocate import HEADROOM, UNIT, Allotment, Ask, Class, Option, allocate, need
+from focus.allocate import BITS_A_PIXEL, HEADROOM, UNIT, Allotment, Ask, Class, Option, allocate, need
 from focus.snapshot import Conference, Peer, Published, Take
 from focus.subscribe import chosen, decodes, wanted
 from focus.vocabulary import SINGLE, Kind, PeerId, Rid, RouteId, TrackId, Want
 
 VOICE = 40_000.0
 "Bits a second of sound that was not measured yet."
-BITS_A_PIXEL = 2.6
-"Bits a second for each pixel of a picture that was not measured yet: 150 kbit/s at 320 x 180."
 UNTOLD = (640.0, 360.0)
 "A picture of unknown size."
 LARGE = 480 * 270.0

@@ -15,13 +15,11 @@ from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from focus.allocate import UNIT, Ask, Class, Option, best
+from focus.allocate import BITS_A_PIXEL, UNIT, Ask, Class, Option, best
 from focus.vocabulary import Rid
 
 K = TypeVar("K", bound=Hashable)
 
-BITS_A_PIXEL = 2.6
-"Bits a second that show all detail of each pixel: 600 kbit/s at 640 x 360."
 PARTS = (0.26, 0.33, 0.42, 0.52, 0.65, 0.8, 1.0)
 "Of that, what a layer may be given: at less a lower one does as well."
 TRIED: tuple[float | None, ...] = (*PARTS, None)

@@ -7,7 +7,8 @@ import random
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from focus.joint import BITS_A_PIXEL, Meeting, Publisher, Shown, Viewer, fixed, joint, ladder, total
+from focus.allocate import BITS_A_PIXEL
+from focus.joint import Meeting, Publisher, Shown, Viewer, fixed, joint, ladder, total
 
 SIZES = (320 * 180.0, 640 * 360.0, 1280 * 720.0)
 THUMB, LARGE = SIZES[0], SIZES[2]

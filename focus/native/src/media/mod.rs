@@ -361,12 +361,6 @@ impl Media {
         self.drain_levels(events);
     }
 
-    /// What a peer told of the newest packets that were sent to it: for the estimator.
-    #[must_use]
-    pub fn told(&self, peer: PeerKey) -> &[twcc::Told] {
-        self.peers.get(peer).map_or(&[], |peer| peer.departures.told())
-    }
-
     /// A level changed.
     fn tell(levels: &mut Vec<Level>, level: Level) {
         if !levels.contains(&level) {
