@@ -66,6 +66,7 @@ export class Leg {
   private offered = false;
   private offerAgain = false;
   private restarting = false;
+  private detour = false;
   private said = "";
   private heardAt = performance.now();
   private pingedAt = 0;
@@ -196,6 +197,12 @@ export class Leg {
     } else {
       this.offered = false;
       this.cancel("offer");
+      if (this.detour) {
+        // What the channel said meanwhile may have overtaken the older words beside our offer.
+        this.detour = false;
+        this.said = "";
+        this.sayMetadata();
+      }
       if (this.offerAgain) this.negotiate();
     }
     this.tellTracks();
@@ -283,6 +290,7 @@ export class Leg {
     const description = { type, sdp: this.pc.localDescription?.sdp ?? "" };
     this.said = JSON.stringify(metadata);
     if (byChannel && this.say("m.call.negotiate", { description, [CHANNEL_METADATA]: metadata })) return;
+    this.detour ||= type === "offer";
     void this.send("m.call.negotiate", { lifetime: LIFETIME, description, [TO_DEVICE_METADATA]: metadata });
   }
 
