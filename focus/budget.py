@@ -27,17 +27,21 @@ NEWS_OF_NEED = 0.1
 LAG = 2.5
 "Seconds until a receiver's own estimate is of what is sent now."
 WEIGHTS = {Class.AUDIO: 1.0, Class.SCREEN: 8.0, Class.CAMERA: 1.0}
+PINNED_WEIGHT = 8.0
+FLOOR_WEIGHT = 4.0
+"Of who has the floor."
 LARGE_WEIGHT = 2.0
 SIZES = 256
 "Sizes that are remembered of a track: a client may ask for any."
 
 
-def asked(conference: Conference, last: Conference) -> Mapping[TrackId, dict[tuple[int, int], Ask]]:
-    """Where what is asked of each track is looked up by the size in which it is shown.
+def asked(conference: Conference, last: Conference) -> Mapping[TrackId, dict[tuple[int, int, bool], Ask]]:
+    """Where what is asked of each track is looked up by the size in which it is shown, and whether it is pinned.
 
-    Those who show it in one size share the value. What nothing has changed of since `last` is taken over.
+    Those who show it alike share the value. What nothing has changed of since `last` is taken over.
     """
     roster, known = conference.roster, last.roster
+    floor, before_it = holder(conference), holder(last)
     found = {}
     for name, track in conference.tracks.items():
         same = (
@@ -45,10 +49,26 @@ def asked(conference: Conference, last: Conference) -> Mapping[TrackId, dict[tup
             and conference.rates.get(name) is last.rates.get(name)
             and (roster is known or roster.ranked[name] == known.ranked.get(name))
             and (name in roster.screens) == (name in known.screens)
+            and (track.peer == floor) == (track.peer == before_it)
         )
         before = last.asked.get(name) if same else None
         found[name] = before if before is not None and len(before) <= SIZES else {}
     return MappingProxyType(found)
+
+
+def holder(conference: Conference) -> PeerId | None:
+    """Who has the floor."""
+    return conference.tracks[conference.speakers[0]].peer if conference.speakers else None
+
+
+def reordered(conference: Conference, last: Conference) -> frozenset[PeerId]:
+    """Who wants more pictures than one peer gets, when others count most than did before."""
+    most = conference.limits.pictures
+    if conference.speakers == last.speakers or len(conference.roster.ranked) <= most:
+        return frozenset()
+    return frozenset(
+        name for name, peer in conference.peers.items() if sum(slot.kind is Kind.VIDEO for slot in peer.slots) > most
+    )
 
 
 def takes(conference: Conference, peer: Peer) -> tuple[Take, ...]:
@@ -63,7 +83,22 @@ def takes(conference: Conference, peer: Peer) -> tuple[Take, ...]:
         want = wants.get(use.track)
         if want is not None and decodes(slot, sent[use.track]):
             found.append(Take(use.route, use.track, want))
-    return tuple(found)
+    return tuple(found) if len(found) <= conference.limits.pictures else _first(conference, found)
+
+
+def _first(conference: Conference, found: list[Take]) -> tuple[Take, ...]:
+    """Sound, and of the pictures so many as one peer gets: those that count most."""
+    tracks, screens = conference.tracks, conference.roster.screens
+    turns = {tracks[name].peer: turn for turn, name in reversed([*enumerate(conference.speakers)])}
+
+    def turn(take: Take) -> tuple[bool, bool, int, int]:
+        name, want = take.track, take.want
+        spoke = turns.get(tracks[name].peer, len(turns))
+        return not want.pinned, name not in screens, spoke, -want.width * want.height
+
+    pictures = sorted((take for take in found if tracks[take.track].kind is Kind.VIDEO), key=turn)
+    left_out = {take.route for take in pictures[conference.limits.pictures :]}
+    return tuple(take for take in found if take.route not in left_out)
 
 
 def allot(conference: Conference, peer: Peer, now: float) -> Peer:
@@ -112,10 +147,10 @@ def asks(conference: Conference, peer: Peer) -> dict[RouteId, Ask]:
         if name in conference.withheld:
             continue
         sizes = known[name]
-        size = (want.width, want.height)
-        ask = sizes.get(size)
+        shown = (want.width, want.height, want.pinned)
+        ask = sizes.get(shown)
         if ask is None:
-            ask = sizes[size] = _ask(conference, conference.tracks[name], want)
+            ask = sizes[shown] = _ask(conference, conference.tracks[name], want)
         if ask.options:
             found[route] = ask
     return found
@@ -129,8 +164,13 @@ def _ask(conference: Conference, track: Published, want: Want) -> Ask:
     else:
         kind = Class.SCREEN if track.id in conference.roster.screens else Class.CAMERA
     weight = WEIGHTS[kind]
-    if kind is Class.CAMERA and shown >= LARGE:
-        weight = LARGE_WEIGHT
+    if kind is Class.CAMERA:
+        if want.pinned:
+            weight = PINNED_WEIGHT
+        elif track.peer == holder(conference):
+            weight = FLOOR_WEIGHT
+        elif shown >= LARGE:
+            weight = LARGE_WEIGHT
     return Ask(kind, options, shown, weight)
 
 

@@ -19,6 +19,8 @@ class Limits:
     "Tracks that one peer may want, known or not."
     m_lines: int = 240
     "Media sections in one peer's session. A browser's answer to more is longer than any SDP may be here."
+    pictures: int = 64
+    "Pictures that one peer gets at once: of more, those that count most."
     small_call: int = 8
     "Peers that send sound up to whom everybody is forwarded; with more only the loudest are."
     voices: int = 3

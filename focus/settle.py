@@ -49,15 +49,16 @@ def settle(
     flowing = alike and conference.tracks is last.tracks
     conference = replace(conference, roster=last.roster if flowing else look(conference))
     conference = demand(conference, last, now)
-    conference = replace(conference, asked=budget.asked(conference, last))
     conference = listen(conference, last, now)
+    conference = replace(conference, asked=budget.asked(conference, last))
+    reordered = budget.reordered(conference, last)
     moved: dict[PeerId, Peer] = {}
     due = {name: last.due.get(name, 0.0) for name in conference.peers}
     if alike:
         rated = budget.touched(conference, last)
         seen = dict.fromkeys(name for name in stirred if name in due)
         asked = (name for name in conference.roster.own if conference.peers[name] is not last.peers.get(name))
-        seen.update(dict.fromkeys(asked))
+        seen.update(dict.fromkeys((*asked, *reordered)))
         for number, name in enumerate(budget.concerned(conference, rated) if rated else ()):
             if flowing and number >= PORTION:
                 # What only costs more or less than it did can wait, so that a large call blocks nobody.
@@ -76,7 +77,8 @@ def settle(
             if _unsaid(peer) and may_offer(conference, peer, now):
                 peer = _offer(conference, peer, ours, now)
         was = last.peers.get(name)
-        if not alike or was is None or peer.slots is not was.slots or peer.wants is not was.wants:
+        same = was is not None and peer.slots is was.slots and peer.wants is was.wants
+        if not alike or not same or name in reordered:
             takes = budget.takes(conference, peer)
             peer = peer if takes == peer.takes else replace(peer, takes=takes)
         peer = budget.allot(conference, peer, now)

@@ -260,8 +260,8 @@ class Conference:
     "The number of the newest route."
     roster: Roster = field(default=EMPTY, compare=False, repr=False)
     "Of what is published, as of the last settling."
-    asked: Mapping[TrackId, dict[tuple[int, int], Ask]] = field(default_factory=dict, compare=False, repr=False)
-    "What is asked of each track by the size in which it is shown, likewise: see `budget.asked`."
+    asked: Mapping[TrackId, dict[tuple[int, int, bool], Ask]] = field(default_factory=dict, compare=False, repr=False)
+    "What is asked of each track by how it is shown, likewise: see `budget.asked`."
     due: Mapping[PeerId, float] = field(default_factory=dict, compare=False, repr=False)
     "When to look at each peer again if nothing happens to it, likewise."
     sought: Mapping[TrackId, Mapping[PeerId, int]] = field(default_factory=dict, compare=False, repr=False)

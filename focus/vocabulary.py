@@ -95,6 +95,8 @@ class Want:
     width: int = 0
     "Pixels; 0 means no size was told: the smallest layer for video, ignored for audio."
     height: int = 0
+    pinned: bool = False
+    "Somebody chose to look at this one."
 
 
 class Reason(StrEnum):

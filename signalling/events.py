@@ -274,7 +274,8 @@ def _want(item: object) -> Want:
     stream, track = item.get("stream_id"), item.get("track_id")
     if not isinstance(stream, str) or not isinstance(track, str) or len(stream) > 255 or len(track) > 255:
         raise PeerFault("subscription_item")
-    return Want(stream, track, size(item.get("width")), size(item.get("height")))
+    pinned = item.get("weir.pinned") is True
+    return Want(stream, track, size(item.get("width")), size(item.get("height")), pinned)
 
 
 def size(value: object) -> int:

@@ -14,6 +14,7 @@ LIMITS: dict[str, Rule] = {
     "tracks_each_kind": whole(1, 100),
     "subscriptions": whole(1, 10_000),
     "m_lines": whole(4, 10_000),
+    "pictures": whole(1, 10_000),
     "small_call": whole(0, 10_000),
     "voices": whole(1, 1_000),
     "messages_per_second": real(1, 1_000),

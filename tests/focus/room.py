@@ -10,7 +10,7 @@ from roster import CountedNames
 from table import Table
 
 from bench.participants import sdp
-from focus.commands import Appeared, Connected, Event, Opened
+from focus.commands import Appeared, Connected, Event, Levels, Opened
 from focus.conference import Running
 from focus.limits import Limits
 from focus.snapshot import Peer
@@ -164,13 +164,20 @@ class Caller:
         """Its microphone is heard."""
         self.room.post(Appeared(self.room.track(self.name, "0"), SINGLE, 0, 0))
 
-    def want(self, other: Caller, width: int = 0, height: int = 0) -> list[Told]:
+    def want(self, other: Caller, width: int = 0, height: int = 0, pinned: bool = False) -> list[Told]:
         """Subscribe to somebody's microphone and camera."""
         wants = (
             Want(other.local.stream, other.local.audio),
-            Want(other.local.stream, other.local.video, width, height),
+            Want(other.local.stream, other.local.video, width, height, pinned),
         )
         return self.hear(self.room.post(Wanted(self.peer, wants, ())))
+
+    def speak(self, seconds: float = 3.0) -> None:
+        """Talk until the floor is taken."""
+        track, recent = self.room.track(self.name, "0"), bytes((60, 60, *[105] * 8)) * 5
+        for _ in range(int(seconds / 0.3)):
+            self.room.now += 0.3
+            self.room.post(Levels(track, recent[-1], recent))
 
     def unwant(self, other: Caller) -> list[Told]:
         stream = other.local.stream

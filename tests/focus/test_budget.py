@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 from room import Caller, Room
 
 from focus.commands import Estimate, Rates
+from focus.limits import Limits
 from focus.vocabulary import SINGLE, Kind, Rid
 
 
-def call(people: int = 4, wide: bool = True, width: int = 1280) -> tuple[Room, Caller, list[Caller]]:
+def call(
+    people: int = 4, wide: bool = True, width: int = 1280, limits: Limits | None = None
+) -> tuple[Room, Caller, list[Caller]]:
     """A room in which everybody sends three layers, and one who watches all others at one size."""
-    room = Room(wide=wide)
+    room = Room(wide=wide, limits=limits or Limits(rest_hold=math.inf))
     callers = [Caller(room, chr(ord("a") + number)).join() for number in range(people)]
     for caller in callers:
         caller.flow("f", "h", "q")
@@ -125,3 +130,42 @@ def test_the_engine_knows_what_a_peer_could_use_and_asks_its_link_for_no_more() 
     room.wait(1)
     assert 2_000_000 < room.engine.needs[watcher.peer] < 3_000_000
     assert others[0].peer not in room.engine.needs, "it watches nobody"
+
+
+def test_who_has_the_floor_stays_sharp_when_the_link_gets_narrow() -> None:
+    room, watcher, others = call()
+    room.post(Estimate(watcher.peer, 1_200_000))
+    others[1].speak()
+    room.wait(6)
+    assert carried(room, watcher, others) == "aq ah aq"
+    others[2].speak(6)
+    room.wait(6)
+    assert carried(room, watcher, others) == "aq aq ah"
+
+
+def test_a_pinned_picture_stays_sharp_whoever_speaks() -> None:
+    room, watcher, others = call()
+    watcher.want(others[0], 1280, 720, pinned=True)
+    others[1].speak()
+    room.post(Estimate(watcher.peer, 1_200_000))
+    room.wait(6)
+    assert carried(room, watcher, others) == "ah aq aq"
+
+
+def test_of_more_pictures_than_one_peer_gets_those_that_count_most_go_out() -> None:
+    room, watcher, others = call(5, limits=Limits(rest_hold=math.inf, pictures=2))
+    assert carried(room, watcher, others) == "af af a- a-"
+    others[3].speak()
+    assert carried(room, watcher, others) == "af a- a- af"
+    watcher.want(others[2], 1280, 720, pinned=True)
+    assert carried(room, watcher, others) == "a- a- af af"
+    watcher.unwant(others[2])
+    assert carried(room, watcher, [*others[:2], others[3]]) == "af a- af"
+
+
+def test_pictures_beyond_the_limit_keep_line_and_route_and_cost_the_link_nothing() -> None:
+    room, watcher, others = call(5, limits=Limits(rest_hold=math.inf, pictures=2))
+    routes, offers = dict(room.engine.routes), len(watcher.offers)
+    assert room.engine.needs[watcher.peer] < 6_000_000
+    others[3].speak()
+    assert room.engine.routes == routes and len(watcher.offers) == offers

@@ -48,6 +48,14 @@ CHANNEL: list[tuple[dict[str, Any], events.Channel]] = [
     ),
     ({"type": "m.call.track_subscription", "content": {}}, events.TrackSubscription((), ())),
     (
+        {"type": "m.call.track_subscription", "content": {"subscribe": [WANT | {"weir.pinned": True}]}},
+        events.TrackSubscription((Want("s", "v", 640, 360, True),), ()),
+    ),
+    (
+        {"type": "m.call.track_subscription", "content": {"subscribe": [WANT | {"weir.pinned": "yes"}]}},
+        events.TrackSubscription((Want("s", "v", 640, 360),), ()),
+    ),
+    (
         {"type": "m.call.track_subscription", "content": {"start": [WANT | {"width": "x"}]}},
         events.TrackSubscription((Want("s", "v", 0, 360),), ()),
     ),

@@ -47,6 +47,7 @@ BOUNDS: list[tuple[str, str, float, float]] = [
     ("limits", "tracks_each_kind", 1, 100),
     ("limits", "subscriptions", 1, 10_000),
     ("limits", "m_lines", 4, 10_000),
+    ("limits", "pictures", 1, 10_000),
     ("limits", "small_call", 0, 10_000),
     ("limits", "voices", 1, 1_000),
     ("limits", "messages_per_second", 1.0, 1_000.0),

@@ -54,6 +54,15 @@ describe("the wanted size", () => {
 });
 
 describe("wants", () => {
+  test("say which picture is pinned, and a pin is news", () => {
+    const streams = [stream("a", ["video"]), stream("b")];
+    const seen = shown({ a: { width: 640, height: 360 }, b: { width: 640, height: 360 } });
+    const pinned = wants(streams, seen, "a");
+    expect(pinned.filter((want) => want["weir.pinned"]).map((want) => want.track_id)).toEqual(["a-video"]);
+    expect(change(wants(streams, seen), pinned, streams)?.subscribe).toEqual(pinned);
+    expect(change(pinned, wants(streams, seen, "a"), streams)).toBeUndefined();
+  });
+
   test("are all voices and the pictures in view, in their sizes", () => {
     expect(wants([stream("a"), stream("b")], shown({ a: { width: 640, height: 368 } }))).toEqual([
       { stream_id: "a", track_id: "a-audio" },

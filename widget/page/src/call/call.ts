@@ -102,6 +102,11 @@ export class Call implements CallControls {
     this.subscriber.show(pictures, devicePixelRatio);
   }
 
+  /** Which stream somebody chose to look at, if any. */
+  pin(id: string | undefined): void {
+    this.subscriber.pin(id);
+  }
+
   async allow(): Promise<void> {
     await this.entrance?.allow();
     // A call that runs is told by room state; one that was stopped goes on.

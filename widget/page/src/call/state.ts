@@ -86,6 +86,8 @@ export const OWN = "own";
 export interface CallControls {
   /** The visible pictures and how large they are, in CSS pixels, by stream id. Anything not in it is not sent to us. */
   show(pictures: ReadonlyMap<string, Size>): void;
+  /** Which stream somebody chose to look at, if any. */
+  pin(id: string | undefined): void;
   /** As an admin, allow everybody in the room to join calls, then go on. Throws `Refused`. */
   allow(): Promise<void>;
   /** Try again after a problem. */

@@ -10,6 +10,7 @@ export class Subscriber {
   private told: readonly Want[] = [];
   private streams: readonly StreamInfo[] = [];
   private shown: ReadonlyMap<string, Size> = new Map();
+  private pinned: string | undefined;
   private timer: ReturnType<typeof setTimeout> | undefined;
 
   /** `send` returns false while nothing can be told. */
@@ -31,11 +32,17 @@ export class Subscriber {
     this.soon();
   }
 
+  /** Which stream somebody chose to look at, if any. */
+  pin(id: string | undefined): void {
+    this.pinned = id;
+    this.soon();
+  }
+
   /** Tell now, if there is anything to tell. */
   tell(): void {
     clearTimeout(this.timer);
     this.timer = undefined;
-    const wanted = wants(this.streams, this.shown);
+    const wanted = this.wanted();
     const moved = change(this.told, wanted, this.streams);
     if (moved && this.send(moved)) this.told = wanted;
   }
@@ -45,7 +52,11 @@ export class Subscriber {
   }
 
   private soon(): void {
-    if (isUrgent(this.told, wants(this.streams, this.shown))) return this.tell();
+    if (isUrgent(this.told, this.wanted())) return this.tell();
     this.timer ??= setTimeout(() => this.tell(), DEBOUNCE);
+  }
+
+  private wanted(): Want[] {
+    return wants(this.streams, this.shown, this.pinned);
   }
 }

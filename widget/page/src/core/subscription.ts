@@ -11,6 +11,8 @@ export interface Want {
   readonly track_id: string;
   readonly width?: number;
   readonly height?: number;
+  /** Somebody chose to look at this one. Weir's own. */
+  readonly "weir.pinned"?: true;
 }
 
 export interface Subscription {
@@ -38,14 +40,15 @@ export function wantedSize(css: Size, density: number): Size {
   return { width: Math.round(width * fit), height: Math.round(height * fit) };
 }
 
-/** Everything wanted now. `shown`: the size of each visible picture, by stream id. */
-export function wants(streams: readonly StreamInfo[], shown: ReadonlyMap<string, Size>): Want[] {
+/** Everything wanted now. `shown`: the size of each visible picture, by stream id; `pinned`: one of them. */
+export function wants(streams: readonly StreamInfo[], shown: ReadonlyMap<string, Size>, pinned?: string): Want[] {
   return streams.flatMap((stream) =>
     stream.tracks.flatMap((track): Want[] => {
       const name = { stream_id: stream.id, track_id: track.id };
       if (track.kind === "audio") return [name];
       const size = shown.get(stream.id);
-      return size && size.width > 0 && size.height > 0 ? [{ ...name, ...size }] : [];
+      if (!size || size.width <= 0 || size.height <= 0) return [];
+      return [{ ...name, ...size, ...(stream.id === pinned && { "weir.pinned": true }) }];
     }),
   );
 }
@@ -56,7 +59,7 @@ export function change(told: readonly Want[], wanted: readonly Want[], streams: 
   const after = new Map(wanted.map((want) => [key(want), want]));
   const published = new Set(streams.flatMap((s) => s.tracks.map((t) => key({ stream_id: s.id, track_id: t.id }))));
   const dropped = told.filter((want) => !after.has(key(want)) && published.has(key(want)));
-  const moved = wanted.some((want) => !sameSize(before.get(key(want)), want));
+  const moved = wanted.some((want) => !alike(before.get(key(want)), want));
   if (!moved && dropped.length === 0) return undefined;
   return {
     subscribe: wanted,
@@ -77,6 +80,6 @@ function key(want: Want): string {
   return `${want.stream_id}\n${want.track_id}`;
 }
 
-function sameSize(a: Want | undefined, b: Want): boolean {
-  return a !== undefined && a.width === b.width && a.height === b.height;
+function alike(a: Want | undefined, b: Want): boolean {
+  return a !== undefined && a.width === b.width && a.height === b.height && a["weir.pinned"] === b["weir.pinned"];
 }

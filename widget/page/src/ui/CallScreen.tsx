@@ -44,6 +44,7 @@ export function CallScreen({ visit, brand, onLeave }: Props) {
 
   const pin = useCallback((id: string) => setPinned((old) => (old === id ? undefined : id)), []);
   const show = useCallback((pictures: Parameters<typeof call.show>[0]) => call.show(pictures), [call]);
+  useEffect(() => call.pin(pinned), [call, pinned]);
   const relayout = (next: typeof layout) => {
     setPinned(undefined);
     setLayout(next);
