@@ -106,7 +106,7 @@ def allot(conference: Conference, peer: Peer, now: float) -> Peer:
     if peer.estimate is None and not conference.wide:
         return peer
     found = asks(conference, peer)
-    if conference.wide and abs((needed := int(need(found.values()))) - peer.need) > NEWS_OF_NEED * peer.need:
+    if conference.wide and abs((needed := _needed(conference, peer, found)) - peer.need) > NEWS_OF_NEED * peer.need:
         peer = replace(peer, need=needed)
     if peer.estimate is None:
         return peer
@@ -117,6 +117,17 @@ def allot(conference: Conference, peer: Peer, now: float) -> Peer:
         # The step after this one is tried next, though nothing new may be heard.
         allotment = replace(allotment, again=min(allotment.again, now + LAG))
     return peer if allotment is peer.allotment else replace(peer, allotment=allotment)
+
+
+def _needed(conference: Conference, peer: Peer, found: Mapping[RouteId, Ask]) -> int:
+    """What a peer could use. Who was told to take less for its link's sake is counted at its own rates: else no link
+    would ever be found to be wide again."""
+    whole, tuning = need(found.values()), conference.tuning
+    for route, name, _ in peer.takes if tuning.told else ():
+        if name in tuning.told and route in found:
+            ask, own = found[route], tuning.tracks[name].own
+            whole += max(0.0, own.get(ask.options[-1].layer, 0.0) - ask.costs[-2]) * HEADROOM
+    return int(whole)
 
 
 def _tried(found: Mapping[RouteId, Ask], allotment: Allotment[RouteId], estimate: float, now: float) -> float:

@@ -159,7 +159,9 @@ def _leg(
     restart = Restart(peer.id, peer.local, peer.remote) if peer.restarts else None
     streams = before.streams if alike and before is not None else view(conference, peer)
     needed = tuple(
-        Needed(track.own_stream, track.own_name, peer.duties[track.id].layers)
+        Needed(
+            track.own_stream, track.own_name, peer.duties[track.id].layers, tuple(peer.rates.get(track.id, {}).items())
+        )
         for track in roster.own.get(peer.id, ()) if track.id in peer.duties
     )  # fmt: skip
     leg = Leg(

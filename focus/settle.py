@@ -18,6 +18,7 @@ from focus.demand import demand
 from focus.snapshot import Conference, Outstanding, Peer, Published, Said, Slot, Use
 from focus.step import end
 from focus.subscribe import wanted
+from focus.tuning import tune
 from focus.view import look
 from focus.vocabulary import Kind, Names, PeerId, Reason, RouteId
 from focus.voices import listen
@@ -86,7 +87,7 @@ def settle(
             moved[name] = peer
         due[name] = _due(conference, peer)
     peers = MappingProxyType({**conference.peers, **moved}) if moved else conference.peers
-    return replace(conference, peers=peers, due=MappingProxyType(due))
+    return tune(replace(conference, peers=peers, due=MappingProxyType(due)), now)
 
 
 def _unsaid(peer: Peer) -> bool:

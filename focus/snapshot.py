@@ -137,6 +137,34 @@ class Duty:
 
 
 @dataclass(frozen=True, slots=True)
+class Tuned:
+    """What is known of a picture whose rates a publisher may be told: see `tuning.py`."""
+
+    own: Mapping[Rid, float] = field(default_factory=dict)
+    "Bits a second that its layers take by themselves, smallest layer first."
+    parts: Mapping[Rid, float] = field(default_factory=dict)
+    "What the best rates so far are of those."
+    lower: float | None = None
+    "Since when less is called for than is told."
+
+
+@dataclass(frozen=True, slots=True)
+class Tuning:
+    """Where the search for the rates of a conference is."""
+
+    tracks: Mapping[TrackId, Tuned] = field(default_factory=dict)
+    again: float = 0.0
+    "When to look next."
+    looks: int = 0
+    gain: float = 0.0
+    "What the best rates gain, as a part of what those with thin links have at publishers' own."
+    still: int = 0
+    "Looks since that grew."
+    told: frozenset[TrackId] = frozenset()
+    "Pictures of which any rate is told."
+
+
+@dataclass(frozen=True, slots=True)
 class Peer:
     """One participant's leg."""
 
@@ -163,6 +191,8 @@ class Peer:
     wants: Mapping[tuple[str, str], Want] = field(default_factory=lambda: MappingProxyType({}))
     duties: Mapping[TrackId, Duty] = field(default_factory=lambda: MappingProxyType({}))
     "What it is asked to send of its pictures."
+    rates: Mapping[TrackId, Mapping[Rid, int]] = field(default_factory=dict)
+    "Bits a second that it is told for layers of its pictures; of others its own stand."
     obeys: bool = False
     "It said that it sends no more than that."
     resting: frozenset[str] = frozenset()
@@ -254,6 +284,8 @@ class Conference:
     "Who was heard when."
     withheld: frozenset[TrackId] = frozenset()
     "Voices that nobody gets: see `voices.listen`."
+    tuning: Tuning = Tuning()
+    "What publishers are told of rates follows from it."
     ended: tuple[tuple[PeerId, Reason], ...] = ()
     "Peers that we ended since the last plan was carried out, to be told."
     routes: int = 0

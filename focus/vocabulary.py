@@ -254,6 +254,8 @@ class Needed:
     track: str
     layers: tuple[Rid, ...]
     "Smallest first; `SINGLE` alone without simulcast. None: nobody watches."
+    rates: tuple[tuple[Rid, int], ...] = ()
+    "Bits a second that layers should take at most; those that are not named, as many as the peer gives them itself."
 
 
 @dataclass(frozen=True, slots=True)

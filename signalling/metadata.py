@@ -66,7 +66,9 @@ def dump(streams: tuple[Stream, ...]) -> dict[str, Any]:
 
 
 def dump_demand(pictures: tuple[Needed, ...]) -> dict[str, Any]:
-    """What of a client's own pictures is needed. `rids` only with simulcast; the rest of its layers may rest."""
+    """What of a client's own pictures is needed. `rids` only with simulcast; the rest of its layers may rest.
+
+    `rates`: bits a second that layers are to take at most, by rid; without them the client's own stand."""
     return {
         "tracks": [
             {
@@ -74,6 +76,7 @@ def dump_demand(pictures: tuple[Needed, ...]) -> dict[str, Any]:
                 "track_id": picture.track,
                 "active": bool(picture.layers),
                 "rids": [rid for rid in picture.layers if rid != SINGLE],
+                **({"rates": dict(picture.rates)} if picture.rates else {}),
             }
             for picture in pictures
         ]

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from focus.vocabulary import Description, Kind, Owner, Purpose, Stream
-from signalling.metadata import MOST_STREAMS, MOST_TRACKS, dump, read
+from focus.vocabulary import SINGLE, Description, Kind, Needed, Owner, Purpose, Rid, Stream
+from signalling.metadata import MOST_STREAMS, MOST_TRACKS, dump, dump_demand, read
 
 ALICE = Owner("@alice:here.test", "DEV")
 WORDS: dict[str, Any] = {
@@ -74,3 +74,19 @@ def test_whatever_is_said_every_stream_is_its_senders(words: dict[str, Any]) -> 
     found = read(words, ALICE)
     assert {stream.owner for stream in found} <= {ALICE}
     assert read(dump(found), ALICE) == found
+
+
+@pytest.mark.parametrize(
+    ("needed", "words"),
+    [
+        (Needed("s", "v", (Rid("q"), Rid("h"))), {"active": True, "rids": ["q", "h"]}),
+        (Needed("s", "v", ()), {"active": False, "rids": []}),
+        (Needed("s", "v", (SINGLE,)), {"active": True, "rids": []}),
+        (
+            Needed("s", "v", (Rid("q"),), ((Rid("q"), 60_000),)),
+            {"active": True, "rids": ["q"], "rates": {"q": 60_000}},
+        ),
+    ],
+)
+def test_what_is_needed_of_a_picture_is_said_in_layers_and_rates(needed: Needed, words: dict[str, object]) -> None:
+    assert dump_demand((needed,)) == {"tracks": [{"stream_id": "s", "track_id": "v", **words}]}

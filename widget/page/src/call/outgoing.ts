@@ -5,7 +5,7 @@
  * and needs no negotiation. A shared screen gets new lines, and gives them up at its end.
  * Ids in our metadata are read from our own description: those are what the focus sees.
  */
-import { activity, ALL, nameOf, type Demand } from "../core/demand";
+import { activity, ALL, ceilings, nameOf, type Demand } from "../core/demand";
 import type { OwnStream } from "../core/metadata";
 import { sections } from "../core/sdp";
 import type { TrackInfo } from "../core/vocabulary";
@@ -76,16 +76,21 @@ export class Outgoing {
   /** Send no more of our pictures than the focus needs. Muting is another matter: it takes the track away. */
   async obey(demand: Demand): Promise<void> {
     this.demand = demand;
-    await Promise.all([this.camera, this.shared?.video].map((line) => line && this.limit(line)));
+    await Promise.all([this.limit(this.camera, CAMERA), this.shared && this.limit(this.shared.video, SCREEN)]);
   }
 
-  private async limit({ mid, sender }: RTCRtpTransceiver): Promise<void> {
+  private async limit({ mid, sender }: RTCRtpTransceiver, ladder: readonly RTCRtpEncodingParameters[]): Promise<void> {
     const line = sections(this.pc.localDescription?.sdp ?? "").find((one) => one.mid === mid);
     const parameters = sender.getParameters();
     if (!line || !parameters.encodings?.length) return;
-    const active = activity(parameters.encodings, this.demand.get(nameOf(line.streamId, line.trackId)));
-    if (parameters.encodings.every((one, i) => (one.active ?? true) === active[i])) return;
-    parameters.encodings.forEach((one, i) => (one.active = active[i] ?? true));
+    const needed = this.demand.get(nameOf(line.streamId, line.trackId));
+    const active = activity(parameters.encodings, needed);
+    const most = ceilings(parameters.encodings, ladder, needed);
+    if (parameters.encodings.every((one, i) => (one.active ?? true) === active[i] && one.maxBitrate === most[i])) return;
+    parameters.encodings.forEach((one, i) => {
+      one.active = active[i] ?? true;
+      if (most[i] !== undefined) one.maxBitrate = most[i];
+    });
     // It fails where a description is being applied that takes the line away.
     await sender.setParameters(parameters).catch(() => undefined);
   }
