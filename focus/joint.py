@@ -113,7 +113,7 @@ class Meeting(Generic[K]):
 class _Search(Generic[K]):
     """Where a search is, and the best that it has seen."""
 
-    def __init__(self, meeting: Meeting[K], work: int, least: float) -> None:
+    def __init__(self, meeting: Meeting[K], work: int, least: float, worth: float) -> None:
         self.meeting = meeting
         self.rates = self.best = fixed(meeting)
         self.left = work
@@ -123,6 +123,7 @@ class _Search(Generic[K]):
         self._sum = self.best_sum = sum(self._each)
         pairs = zip(self._each, meeting.viewers, strict=True)
         self.thin = sum(value for value, viewer in pairs if viewer.downlink < math.inf)
+        self._news = worth * self.thin
         self._least = [least * value for value in self._each]
         self._short = 0.0
         "What viewers lack of the least that they should have."
@@ -150,7 +151,7 @@ class _Search(Generic[K]):
         self._short += short
         for at, value in new.items():
             self._each[at] = value
-        if self._sum > self.best_sum + WORTH * self.thin and self._short <= 1e-6:
+        if self._sum > self.best_sum + self._news and self._short <= 1e-6:
             self.best, self.best_sum = rates, self._sum
 
 
@@ -175,15 +176,16 @@ def search(
     least: float = 0.0,
     tried: Sequence[float | None] = TRIED,
     heat: float = HEAT,
+    worth: float = WORTH,
 ) -> Found[K]:
     """Rates for a meeting: at least as good for all together as the fixed ones.
 
     `begin`: rates of before, kept where nothing better is found: the search goes on from there. `work`: how many times
     a viewer may be valued. `least`: the part of what it has at the fixed rates that everybody keeps. `tried`: parts of
-    what shows all its detail that a layer may be given, None to try without it. `heat`: see `HEAT`; a short search does
-    better with less.
+    what shows all its detail that a layer may be given, None to try without it. `heat`, `worth`: see `HEAT`, `WORTH`; a
+    short search does better with less heat.
     """
-    state = _Search(meeting, work, least)
+    state = _Search(meeting, work, least, worth)
     alone = state.best_sum
     if begin is not None:
         known = {key: rates for key, rates in begin.items() if key in meeting.publishers}

@@ -144,6 +144,8 @@ class Tuned:
     "Bits a second that its layers take by themselves, smallest layer first."
     parts: Mapping[Rid, float] = field(default_factory=dict)
     "What the best rates so far are of those."
+    stands: Mapping[Rid, float] = field(default_factory=dict)
+    "What is called for, likewise."
     lower: float | None = None
     "Since when less is called for than is told."
 
@@ -162,6 +164,10 @@ class Tuning:
     "Looks since that grew."
     told: frozenset[TrackId] = frozenset()
     "Pictures of which any rate is told."
+    links: Mapping[PeerId, float] = field(default_factory=dict)
+    "Bits a second of thin links, without their wavering."
+    changed: float = 0.0
+    "When what is called for changed last."
 
 
 @dataclass(frozen=True, slots=True)

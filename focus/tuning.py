@@ -16,9 +16,9 @@ from types import MappingProxyType
 
 from focus.allocate import BITS_A_PIXEL, HEADROOM
 from focus.budget import asks
-from focus.joint import PARTS, Found, Layer, Meeting, Publisher, Shown, Viewer, search
-from focus.snapshot import Conference, Peer, Tuned, Tuning
-from focus.vocabulary import Kind, Rid, TrackId
+from focus.joint import PARTS, Found, Layer, Meeting, Publisher, Rates, Shown, Viewer, fixed, search
+from focus.snapshot import Conference, Tuned, Tuning
+from focus.vocabulary import Kind, PeerId, Rid, TrackId
 
 EVERY = 2.0
 "Seconds from one look to the next: what was told shows in what is measured by then."
@@ -32,8 +32,15 @@ KEPT = 0.98
 "Part of what it would have at the publishers' own rates that every viewer keeps."
 BEGINS, GOES_ON = 0.05, 0.02
 "Of what those with thin links have at those: all together must have so much more before rates are told, and after."
-SHARED = 0.95
-"Part of an estimate that is shared out: estimates waver."
+SHARED, STANDS = 0.85, 0.95
+"Part of an estimate for which rates are sought, since a step up wants room, and by which they are judged then."
+CHANGES = 0.04
+"Part by which other rates must be better to take the place of those that stand,"
+DWELLS = 15.0
+"once these stood for so many seconds."
+FOLLOWS = 0.3
+"Part of the way to the newest estimate of a thin link that is gone at a look."
+WORTH = 0.005
 MOST = 1200
 "Tracks, counted at everybody who gets them, beyond which there is no such plan: a look would take too long."
 WORK, LESS_WORK = 1500, 300
@@ -59,13 +66,19 @@ def tune(conference: Conference, now: float) -> Conference:
     tracks = {name: _known(conference, name, flowing) for name, flowing in _cameras(conference).items()}
     gain, still = 0.0, 0
     called: Mapping[TrackId, Told] = {}
-    if tracks and _thin(conference):
-        found = _found(conference, tracks)
-        if found.gain >= (GOES_ON if before.told else BEGINS) * max(found.thin, 1.0):
-            called = {name: _target(of.own, found.rates[name]) for name, of in tracks.items()}
-        tracks = {name: replace(of, parts=_parts(of.own, found.rates[name])) for name, of in tracks.items()}
+    links = _links(conference)
+    if tracks and links:
+        found = _found(conference, tracks, links)
         gain = found.gain / max(found.thin, 1.0)
         still = before.still + 1 if gain < before.gain + BETTER else 0
+        # While the search still finds more it is too early to tell anybody.
+        dwelt = still > 0 and now >= before.changed + DWELLS
+        stands = _standing(_meeting(conference, tracks, links, STANDS), tracks, found, dwelt)
+        called = {name: _target(of.own, stands[name]) for name, of in tracks.items()}
+        tracks = {
+            name: replace(of, parts=_parts(of.own, found.rates[name]), stands=_parts(of.own, stands[name]))
+            for name, of in tracks.items()
+        }
     peers = dict(conference.peers)
     pictures: set[TrackId] = set()
     for name, own in conference.roster.own.items():
@@ -81,7 +94,9 @@ def tune(conference: Conference, now: float) -> Conference:
             peers[name] = replace(peer, rates=MappingProxyType(rates))
     moved = any(peer is not conference.peers[name] for name, peer in peers.items())
     gain = max(gain, FORGETS * before.gain)
-    made = Tuning(MappingProxyType(tracks), now + EVERY, before.looks + 1, gain, still, frozenset(pictures))
+    changed = now if any(of.stands != _stood(before, name) for name, of in tracks.items()) else before.changed
+    looks, told = before.looks + 1, frozenset(pictures)
+    made = Tuning(MappingProxyType(tracks), now + EVERY, looks, gain, still, told, links, changed)
     return replace(conference, tuning=made, peers=MappingProxyType(peers) if moved else conference.peers)
 
 
@@ -93,6 +108,10 @@ def told_now(told: Told, called: Told, lower: float | None, now: float) -> tuple
         return raised, None
     since = now if lower is None else lower
     return (dict(called), None) if now >= since + HOLD else (raised, since)
+
+
+def _stood(before: Tuning, name: TrackId) -> Mapping[Rid, float]:
+    return before.tracks[name].stands if name in before.tracks else {}
 
 
 def _cameras(conference: Conference) -> dict[TrackId, list[Rid]]:
@@ -127,30 +146,52 @@ def _known(conference: Conference, name: TrackId, flowing: list[Rid]) -> Tuned:
     return replace(before, own=own)
 
 
-def _thin(conference: Conference) -> bool:
-    """Whether somebody's link carries less than it asks for, in a conference that is not too large."""
+def _links(conference: Conference) -> Mapping[PeerId, float]:
+    """Bits a second of the links that carry less than is asked for, in a conference that is not too large."""
     if sum(len(peer.takes) for peer in conference.peers.values()) > MOST:
-        return False
-    return any(_limited(peer) for peer in conference.peers.values())
+        return {}
+    found: dict[PeerId, float] = {}
+    for name, peer in conference.peers.items():
+        if peer.estimate is not None and peer.estimate < peer.need / HEADROOM:
+            known = conference.tuning.links.get(name, float(peer.estimate))
+            found[name] = known + FOLLOWS * (peer.estimate - known)
+    return found
 
 
-def _limited(peer: Peer) -> bool:
-    return peer.estimate is not None and peer.estimate * SHARED < peer.need / HEADROOM
-
-
-def _found(conference: Conference, tracks: Mapping[TrackId, Tuned]) -> Found[TrackId]:
+def _found(
+    conference: Conference, tracks: Mapping[TrackId, Tuned], links: Mapping[PeerId, float]
+) -> Found[TrackId]:
     """Search on from where the last look ended."""
-    meeting = _meeting(conference, tracks)
-    begin = {
-        name: tuple(of.parts.get(rid, 1.0) * bps for rid, bps in of.own.items()) for name, of in tracks.items()
-    }
+    meeting = _meeting(conference, tracks, links, SHARED)
+    begin = {name: _rates(of.own, of.parts) for name, of in tracks.items()}
     pictures = sum(len(viewer.pictures) for viewer in meeting.viewers)
     work = WORK if conference.tuning.still < PATIENCE else LESS_WORK
     viewers = work * len(meeting.viewers) // max(1, pictures)
-    return search(meeting, random.Random(conference.tuning.looks), begin, viewers, KEPT, PARTS, HEAT)
+    return search(meeting, random.Random(conference.tuning.looks), begin, viewers, KEPT, PARTS, HEAT, WORTH)
 
 
-def _meeting(conference: Conference, tracks: Mapping[TrackId, Tuned]) -> Meeting[TrackId]:
+def _standing(
+    meeting: Meeting[TrackId], tracks: Mapping[TrackId, Tuned], found: Found[TrackId], dwelt: bool
+) -> Mapping[TrackId, Rates]:
+    """The rates that are to stand: those that do, or what was found, or publishers' own."""
+
+    def judged(rates: Mapping[TrackId, Rates]) -> float:
+        once = search(meeting, random.Random(0), rates, 1, KEPT, PARTS)
+        return once.gain / max(once.thin, 1.0)
+
+    standing = {name: _rates(of.own, of.stands) for name, of in tracks.items()}
+    told = any(of.stands for of in tracks.values())
+    now, new = judged(standing) if told else 0.0, judged(found.rates)
+    if now >= GOES_ON and (not dwelt or new <= now + CHANGES * (1 + now)):
+        return standing
+    if not told and not dwelt:
+        return fixed(meeting)
+    return found.rates if new >= (GOES_ON if told else BEGINS) else fixed(meeting)
+
+
+def _meeting(
+    conference: Conference, tracks: Mapping[TrackId, Tuned], links: Mapping[PeerId, float], shared: float
+) -> Meeting[TrackId]:
     """A conference as `joint.py` sees it. What nobody may tell a rate of stands beside the pictures."""
     publishers = {}
     for name, of in tracks.items():
@@ -172,16 +213,21 @@ def _meeting(conference: Conference, tracks: Mapping[TrackId, Tuned]) -> Meeting
             else:
                 beside.append(ask)
         if shown:
-            downlink = peer.estimate * SHARED if peer.estimate is not None and _limited(peer) else math.inf
-            viewers.append(Viewer(tuple(shown), downlink, tuple(beside)))
+            viewers.append(Viewer(tuple(shown), shared * links.get(peer.id, math.inf), tuple(beside)))
     return Meeting(publishers, tuple(viewers))
 
 
-def _parts(own: Mapping[Rid, float], rates: tuple[float | None, ...]) -> Mapping[Rid, float]:
-    return {rid: (rate if rate is not None else bps) / bps for (rid, bps), rate in zip(own.items(), rates, strict=True)}
+def _rates(own: Mapping[Rid, float], parts: Mapping[Rid, float]) -> Rates:
+    return tuple(parts.get(rid, 1.0) * bps for rid, bps in own.items())
 
 
-def _target(own: Mapping[Rid, float], rates: tuple[float | None, ...]) -> Told:
+def _parts(own: Mapping[Rid, float], rates: Rates) -> Mapping[Rid, float]:
+    """Rates as parts of a picture's own; those that are its own are left out."""
+    pairs = zip(own.items(), rates, strict=True)
+    return {rid: rate / bps for (rid, bps), rate in pairs if rate is not None and rate < bps}
+
+
+def _target(own: Mapping[Rid, float], rates: Rates) -> Told:
     """What to tell: nothing of a layer that is to take what it takes anyway."""
     pairs = zip(own.items(), rates, strict=True)
     return {rid: int(rate) for (rid, bps), rate in pairs if rate is not None and rate < (1 - NEWS) * bps}
