@@ -41,7 +41,7 @@ DWELLS = 15.0
 FOLLOWS = 0.3
 "Part of the way to the newest estimate of a thin link that is gone at a look."
 WORTH = 0.005
-MOST = 1200
+MOST = 800
 "Tracks, counted at everybody who gets them, beyond which there is no such plan: a look would take too long."
 WORK, LESS_WORK = 1500, 300
 "Pictures that may be valued in a look, and in one after many that found nothing better."
@@ -68,12 +68,13 @@ def tune(conference: Conference, now: float) -> Conference:
     called: Mapping[TrackId, Told] = {}
     links = _links(conference)
     if tracks and links:
-        found = _found(conference, tracks, links)
+        meeting = _meeting(conference, tracks, links)
+        found = _found(conference, tracks, meeting)
         gain = found.gain / max(found.thin, 1.0)
         still = before.still + 1 if gain < before.gain + BETTER else 0
         # While the search still finds more it is too early to tell anybody.
         dwelt = still > 0 and now >= before.changed + DWELLS
-        stands = _standing(_meeting(conference, tracks, links, STANDS), tracks, found, dwelt)
+        stands = _standing(meeting, tracks, found, dwelt)
         called = {name: _target(of.own, stands[name]) for name, of in tracks.items()}
         tracks = {
             name: replace(of, parts=_parts(of.own, found.rates[name]), stands=_parts(of.own, stands[name]))
@@ -159,10 +160,10 @@ def _links(conference: Conference) -> Mapping[PeerId, float]:
 
 
 def _found(
-    conference: Conference, tracks: Mapping[TrackId, Tuned], links: Mapping[PeerId, float]
+    conference: Conference, tracks: Mapping[TrackId, Tuned], meeting: Meeting[TrackId]
 ) -> Found[TrackId]:
     """Search on from where the last look ended."""
-    meeting = _meeting(conference, tracks, links, SHARED)
+    meeting = _narrowed(meeting, SHARED)
     begin = {name: _rates(of.own, of.parts) for name, of in tracks.items()}
     pictures = sum(len(viewer.pictures) for viewer in meeting.viewers)
     work = WORK if conference.tuning.still < PATIENCE else LESS_WORK
@@ -174,6 +175,7 @@ def _standing(
     meeting: Meeting[TrackId], tracks: Mapping[TrackId, Tuned], found: Found[TrackId], dwelt: bool
 ) -> Mapping[TrackId, Rates]:
     """The rates that are to stand: those that do, or what was found, or publishers' own."""
+    meeting = _narrowed(meeting, STANDS)
 
     def judged(rates: Mapping[TrackId, Rates]) -> float:
         once = search(meeting, random.Random(0), rates, 1, KEPT, PARTS)
@@ -190,7 +192,7 @@ def _standing(
 
 
 def _meeting(
-    conference: Conference, tracks: Mapping[TrackId, Tuned], links: Mapping[PeerId, float], shared: float
+    conference: Conference, tracks: Mapping[TrackId, Tuned], links: Mapping[PeerId, float]
 ) -> Meeting[TrackId]:
     """A conference as `joint.py` sees it. What nobody may tell a rate of stands beside the pictures."""
     publishers = {}
@@ -213,8 +215,13 @@ def _meeting(
             else:
                 beside.append(ask)
         if shown:
-            viewers.append(Viewer(tuple(shown), shared * links.get(peer.id, math.inf), tuple(beside)))
+            viewers.append(Viewer(tuple(shown), links.get(peer.id, math.inf), tuple(beside)))
     return Meeting(publishers, tuple(viewers))
+
+
+def _narrowed(meeting: Meeting[TrackId], part: float) -> Meeting[TrackId]:
+    viewers = tuple(replace(viewer, downlink=part * viewer.downlink) for viewer in meeting.viewers)
+    return replace(meeting, viewers=viewers)
 
 
 def _rates(own: Mapping[Rid, float], parts: Mapping[Rid, float]) -> Rates:
