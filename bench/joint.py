@@ -19,7 +19,7 @@ import sys
 import time
 
 from focus.joint import PARTS, Meeting, Publisher, Shown, Viewer, fixed, joint, ladder, search, total
-from focus.tuning import HEAT, KEPT, WORK, WORTH
+from focus.tuning import HEAT, KEPT, WORK
 
 BAR_MEDIAN = 1.10
 BAR_LEAST = 0.98
@@ -78,7 +78,7 @@ def main() -> int:
         shares.append(together / alone)
         running = fixed(people)
         for look in range(LOOKS):
-            running = dict(search(people, random.Random(look), running, VIEWERS, KEPT, PARTS, HEAT, WORTH).rates)
+            running = dict(search(people, random.Random(look), running, VIEWERS, KEPT, PARTS, HEAT).rates)
         kept.append(total(people, running) / alone)
         sent = sorted(sum(rate or 0 for rate in of) / 1e3 for of in rates.values())
         print(

@@ -113,7 +113,7 @@ class Meeting(Generic[K]):
 class _Search(Generic[K]):
     """Where a search is, and the best that it has seen."""
 
-    def __init__(self, meeting: Meeting[K], work: int, least: float, worth: float) -> None:
+    def __init__(self, meeting: Meeting[K], work: int, least: float) -> None:
         self.meeting = meeting
         self.rates = self.best = fixed(meeting)
         self.left = work
@@ -123,7 +123,7 @@ class _Search(Generic[K]):
         self._sum = self.best_sum = sum(self._each)
         pairs = zip(self._each, meeting.viewers, strict=True)
         self.thin = sum(value for value, viewer in pairs if viewer.downlink < math.inf)
-        self._news = worth * self.thin
+        self._news = WORTH * self.thin
         self._least = [least * value for value in self._each]
         self._short = 0.0
         "What viewers lack of the least that they should have."
@@ -176,16 +176,15 @@ def search(
     least: float = 0.0,
     tried: Sequence[float | None] = TRIED,
     heat: float = HEAT,
-    worth: float = WORTH,
 ) -> Found[K]:
     """Rates for a meeting: at least as good for all together as the fixed ones.
 
     `begin`: rates of before, kept where nothing better is found: the search goes on from there. `work`: how many times
     a viewer may be valued. `least`: the part of what it has at the fixed rates that everybody keeps. `tried`: parts of
-    what shows all its detail that a layer may be given, None to try without it. `heat`, `worth`: see `HEAT`, `WORTH`; a
-    short search does better with less heat.
+    what shows all its detail that a layer may be given, None to try without it. `heat`: see `HEAT`; a short search does
+    better with less.
     """
-    state = _Search(meeting, work, least, worth)
+    state = _Search(meeting, work, least)
     alone = state.best_sum
     if begin is not None:
         known = {key: rates for key, rates in begin.items() if key in meeting.publishers}

@@ -40,7 +40,6 @@ DWELLS = 15.0
 "once these stood for so many seconds."
 FOLLOWS = 0.3
 "Part of the way to the newest estimate of a thin link that is gone at a look."
-WORTH = 0.005
 MOST = 800
 "Tracks, counted at everybody who gets them, beyond which there is no such plan: a look would take too long."
 WORK, LESS_WORK = 1500, 300
@@ -168,7 +167,7 @@ def _found(
     pictures = sum(len(viewer.pictures) for viewer in meeting.viewers)
     work = WORK if conference.tuning.still < PATIENCE else LESS_WORK
     viewers = work * len(meeting.viewers) // max(1, pictures)
-    return search(meeting, random.Random(conference.tuning.looks), begin, viewers, KEPT, PARTS, HEAT, WORTH)
+    return search(meeting, random.Random(conference.tuning.looks), begin, viewers, KEPT, PARTS, HEAT)
 
 
 def _standing(
