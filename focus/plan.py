@@ -37,6 +37,7 @@ from focus.vocabulary import (
     Kind,
     Needed,
     Offer,
+    Paused,
     PeerId,
     Ping,
     Reason,
@@ -62,6 +63,8 @@ class Leg:
     sounds: Mapping[TrackId, RouteId]
     "Routes of sound."
     streams: tuple[Stream, ...]
+    paused: tuple[tuple[str, str], ...]
+    "Pictures that the link does not carry."
     needed: tuple[Needed, ...]
     opened: bool
     answer: Said | None
@@ -165,10 +168,17 @@ def _leg(
         for track in roster.own.get(peer.id, ()) if track.id in peer.duties
     )  # fmt: skip
     leg = Leg(
-        opening, restart, expects, routes, layers, sounds, streams, needed, peer.opened_at is not None,
-        peer.answer, peer.offer, peer.pings, peer.need,
+        opening, restart, expects, routes, layers, sounds, streams, _paused(conference, peer), needed,
+        peer.opened_at is not None, peer.answer, peer.offer, peer.pings, peer.need,
     )  # fmt: skip
     return before if before is not None and leg == before else leg
+
+
+def _paused(conference: Conference, peer: Peer) -> tuple[tuple[str, str], ...]:
+    """What the link does not carry of what the peer takes and others send."""
+    places = peer.allotment.places
+    held = (conference.tracks[name] for route, name, _ in peer.takes if places.get(route) == PAUSED)
+    return tuple((track.stream, track.name) for track in held)
 
 
 def _layers(
@@ -304,6 +314,8 @@ def _told(name: PeerId, before: Leg | None, leg: Leg) -> list[Told]:
         told.append(View(name, leg.streams))
     if leg.opened and leg.needed != (before.needed if before is not None and not opened_now else ()):
         told.append(Demand(name, leg.needed))
+    if leg.opened and leg.paused != (before.paused if before is not None and not opened_now else ()):
+        told.append(Paused(name, leg.paused))
     if before is not None and leg.pings != before.pings:
         told.append(Ping(name))
     return told

@@ -276,6 +276,16 @@ class Speakers:
 
 
 @dataclass(frozen=True, slots=True)
+class Paused:
+    """Pictures that a peer wants and does not get, since its link does not carry them. The full list, told on change,
+    and when its channel opens if there are any."""
+
+    peer: PeerId
+    tracks: tuple[tuple[str, str], ...]
+    "Advertised stream and track ids."
+
+
+@dataclass(frozen=True, slots=True)
 class Ended:
     """The focus ended this peer; the face tells the client why. Nothing follows for this peer."""
 
@@ -283,4 +293,4 @@ class Ended:
     reason: Reason
 
 
-Told = Answer | Offer | View | Ping | Demand | Speakers | Ended
+Told = Answer | Offer | View | Ping | Demand | Speakers | Paused | Ended

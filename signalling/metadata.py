@@ -83,6 +83,11 @@ def dump_demand(pictures: tuple[Needed, ...]) -> dict[str, Any]:
     }
 
 
+def dump_names(tracks: tuple[tuple[str, str], ...]) -> list[dict[str, str]]:
+    """Tracks by their ids, as MSC3898 names them."""
+    return [{"stream_id": stream, "track_id": track} for stream, track in tracks]
+
+
 def _track(track: Description) -> dict[str, Any]:
     words: dict[str, Any] = {"kind": track.kind.value}
     if track.width and track.height:

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from focus.switchboard import Switchboard
-from focus.vocabulary import Answer, Demand, Offer, Ping, Reason, Speakers, Stream, Told, View
+from focus.vocabulary import Answer, Demand, Offer, Paused, Ping, Reason, Speakers, Stream, Told, View
 from signalling import events, metadata
 from signalling.admission import Caller
 from signalling.leg import Leg, Move, State, Way
@@ -44,6 +44,8 @@ class Spokesman:
                 self._channel(leg, events.DEMAND, metadata.dump_demand(told.pictures))
             case Speakers():
                 self._channel(leg, events.SPEAKERS, {"streams": list(told.order)})
+            case Paused():
+                self._channel(leg, events.PAUSED, {"tracks": metadata.dump_names(told.tracks)})
             case _:
                 raise AssertionError("an end is told by hang_up")
 

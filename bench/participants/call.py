@@ -273,8 +273,8 @@ class Call:
                 self._choose()
             case "m.call.negotiate" if content["description"]["type"] == "offer":
                 self._offered(content)
-            case "weir.call.demand" | "weir.call.speakers":
-                pass  # extensions: what is asked for is a wish, and who speaks is for those who look
+            case "weir.call.demand" | "weir.call.speakers" | "weir.call.paused":
+                pass  # extensions: what is asked for is a wish, the rest is for those who look
             case _:
                 self.faults[f"data channel: {kind}"] += 1
 

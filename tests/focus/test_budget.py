@@ -9,7 +9,7 @@ from room import Caller, Room
 
 from focus.commands import Estimate, Rates
 from focus.limits import Limits
-from focus.vocabulary import SINGLE, Kind, Rid
+from focus.vocabulary import SINGLE, Kind, Paused, Rid
 
 
 def call(
@@ -87,6 +87,24 @@ def test_a_picture_that_is_paused_for_the_link_keeps_its_line_and_route() -> Non
     room.wait(6)
     assert room.engine.routes == routes and len(watcher.offers) == offers
     assert carried(room, watcher, others) == "af af af"
+
+
+def test_a_watcher_is_told_which_pictures_its_link_does_not_carry_and_nobody_else_is() -> None:
+    room, watcher, others = call()
+    pictures = [(track.stream, track.name) for other in others for track in room.running.conference.of(other.peer)
+                if track.kind is Kind.VIDEO]  # fmt: skip
+    assert not [told for told in room.told if isinstance(told, Paused)]
+    for bps, paused in ((300_000, 2), (290_000, 2), (64_000, 3)):
+        room.post(Estimate(watcher.peer, bps))
+        room.wait(1)
+        told = [effect for effect in room.told if isinstance(effect, Paused)]
+        assert {effect.peer for effect in told} == {watcher.peer}
+        assert len(told[-1].tracks) == paused and set(told[-1].tracks) <= set(pictures)
+        assert carried(room, watcher, others).count("-") == paused
+    assert len(told) == 2, "nothing is told again that has not changed"
+    room.post(Estimate(watcher.peer, 20_000_000))
+    room.wait(8)
+    assert [effect for effect in room.told if isinstance(effect, Paused)][-1] == Paused(watcher.peer, ())
 
 
 def test_a_small_change_of_estimate_is_no_news() -> None:

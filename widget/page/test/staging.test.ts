@@ -16,6 +16,7 @@ function tile(id: string, change: Partial<TileView> = {}): TileView {
     video: undefined,
     audio: undefined,
     pictured: true,
+    paused: false,
     muted: false,
     captured: undefined,
     ...change,

@@ -234,6 +234,10 @@ export class Call implements CallControls {
           this.tellStreams();
         },
         speakers: (streams) => this.ear?.follow(streams),
+        paused: (tracks) => {
+          this.roster.setPaused(tracks);
+          this.tellStreams();
+        },
         tracks: (tracks) => {
           this.roster.setTracks(tracks);
           this.tellStreams();

@@ -8,6 +8,7 @@
 import { DEMAND, DEMAND_TAKEN, readDemand } from "../core/demand";
 import { object, parseObject, text, type Json } from "../core/json";
 import { CHANNEL_METADATA, readMetadata, TO_DEVICE_METADATA, writeMetadata } from "../core/metadata";
+import { PAUSED, readPaused } from "../core/paused";
 import {
   ANSWER_TIMEOUT,
   CONNECT_TIMEOUT,
@@ -32,6 +33,8 @@ export interface Hearer {
   streams(streams: readonly StreamInfo[]): void;
   /** Ids of streams: who has the floor, then who had it before. */
   speakers(streams: readonly string[]): void;
+  /** The full set of pictures that our link does not carry, by `trackKey`. */
+  paused(tracks: ReadonlySet<string>): void;
   /** The tracks that arrive, by `trackKey`. */
   tracks(tracks: ReadonlyMap<string, MediaStreamTrack>): void;
   /** Media is connected and the data channel is open. */
@@ -172,6 +175,8 @@ export class Leg {
         return this.hearer.streams(readMetadata(content[CHANNEL_METADATA], this.dial.self));
       case SPEAKERS:
         return this.hearer.speakers(readSpeakers(content));
+      case PAUSED:
+        return this.hearer.paused(readPaused(content));
       case "m.call.negotiate":
         return this.describe(content, content[CHANNEL_METADATA], true);
       case DEMAND:

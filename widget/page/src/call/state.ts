@@ -54,6 +54,8 @@ export interface RemoteStream {
   /** Set while the focus sends it to us. */
   readonly video: MediaStreamTrack | undefined;
   readonly audio: MediaStreamTrack | undefined;
+  /** Our link does not carry the picture. */
+  readonly paused: boolean;
 }
 
 export interface CallState {

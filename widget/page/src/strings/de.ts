@@ -86,6 +86,7 @@ export const de: Texts = {
   "tile.pin": "Eingabetaste vergrößert",
   "tile.unpin": "Eingabetaste löst",
   "tile.poor": "Deine Verbindung ist schwach: andere sehen und hören dich vielleicht schlecht",
+  "tile.paused": "Bild angehalten: deine Verbindung ist langsam",
   "tile.all": "Personen im Anruf",
 
   "alone.title": "Noch ist niemand sonst da",

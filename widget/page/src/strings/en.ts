@@ -88,6 +88,7 @@ export const en = {
   "tile.pin": "Enter to enlarge",
   "tile.unpin": "Enter to unpin",
   "tile.poor": "Your connection is weak: others may see and hear you badly",
+  "tile.paused": "picture paused: your connection is slow",
   "tile.all": "People in the call",
 
   "alone.title": "Nobody else is here yet",

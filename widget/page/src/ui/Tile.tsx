@@ -1,5 +1,5 @@
 /** One tile: a picture or an avatar, a voice, a name and marks. Where it lies is decided by the stage. */
-import { MicOff, MonitorUp, Pin, TriangleAlert } from "lucide-react";
+import { MicOff, MonitorUp, Pin, TriangleAlert, WifiLow } from "lucide-react";
 import { useCallback, useState, type CSSProperties, type KeyboardEvent } from "react";
 import type { Size } from "../core/vocabulary";
 import { say } from "../strings";
@@ -69,6 +69,7 @@ export function Tile(props: Props) {
       aria-pressed={props.pinned}
       aria-label={describe(props)}
       data-speaking={props.speaking}
+      data-paused={tile.paused && tile.pictured}
       data-above={props.above}
       data-fixed={spot.large}
       data-leaving={props.leaving}
@@ -94,6 +95,7 @@ export function Tile(props: Props) {
       </div>
       <div className="tile-marks">
         {props.poor && <TriangleAlert className="tile-poor" role="img" aria-label={say("tile.poor")} />}
+        {tile.paused && tile.pictured && <WifiLow className="tile-paused" role="img" aria-label={say("tile.paused")} />}
         {props.pinned && <Pin aria-hidden="true" />}
       </div>
     </div>
@@ -112,6 +114,7 @@ function describe({ tile, speaking, pinned, poor }: Props): string {
     title(tile),
     tile.muted && !screen && say("tile.muted"),
     !tile.pictured && !screen && say("tile.cameraOff"),
+    tile.paused && tile.pictured && say("tile.paused"),
     speaking && say("tile.speaking"),
     poor && say("tile.poor"),
     pinned && say("tile.pinned"),

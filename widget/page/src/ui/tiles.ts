@@ -21,13 +21,15 @@ export interface TileView {
   readonly audio: MediaStreamTrack | undefined;
   /** Whether a picture is meant to be seen. */
   readonly pictured: boolean;
+  /** It is, but our link does not carry it now. */
+  readonly paused: boolean;
   readonly muted: boolean;
   /** Size of the capture, where it is told. */
   readonly captured: Size | undefined;
 }
 
 export function tilesOf(state: CallState, media: MediaState, self: Device): TileView[] {
-  const own = { owner: self, name: state.ownName || self.userId, own: true, audio: undefined, captured: undefined };
+  const own = { owner: self, name: state.ownName || self.userId, own: true, audio: undefined, paused: false, captured: undefined };
   const tiles: TileView[] = [
     {
       ...own,
@@ -45,7 +47,7 @@ export function tilesOf(state: CallState, media: MediaState, self: Device): Tile
   return [...tiles, ...state.streams.map(remote)];
 }
 
-function remote({ info, name, video, audio }: RemoteStream): TileView {
+function remote({ info, name, video, audio, paused }: RemoteStream): TileView {
   return {
     id: info.id,
     owner: info.owner,
@@ -55,6 +57,7 @@ function remote({ info, name, video, audio }: RemoteStream): TileView {
     video,
     audio,
     pictured: !info.videoMuted && info.tracks.some((track) => track.kind === "video"),
+    paused,
     muted: info.purpose === "m.usermedia" && (info.audioMuted || !info.tracks.some((track) => track.kind === "audio")),
     captured: info.tracks.find((track) => track.kind === "video"),
   };

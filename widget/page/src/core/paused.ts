@@ -1,0 +1,19 @@
+/**
+ * Which pictures our link does not carry, as the focus says it: Weir's `weir.call.paused`, always the full set. Pure.
+ *
+ * What cannot be read is left out: a picture that stands still is shown as it is.
+ */
+import { nameOf } from "./demand";
+import { objects, text, type Json } from "./json";
+
+export const PAUSED = "weir.call.paused";
+
+/** Pictures by `nameOf`. */
+export function readPaused(content: Json): ReadonlySet<string> {
+  const found = new Set<string>();
+  for (const words of objects(content.tracks)) {
+    const [streamId, trackId] = [text(words.stream_id), text(words.track_id)];
+    if (streamId && trackId) found.add(nameOf(streamId, trackId));
+  }
+  return found;
+}
