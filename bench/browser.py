@@ -17,7 +17,7 @@ from typing import Any
 
 from playwright.async_api import BrowserContext, Page, async_playwright
 
-from bench.namespace import Namespace
+from bench.link.space import Space
 
 CHROMIUM = "/usr/bin/chromium"
 FAKE_CAMERA = ["--use-fake-device-for-media-stream=fps=30"]
@@ -120,7 +120,7 @@ class Window:
 
 @asynccontextmanager
 async def window(
-    url: str | None, width: int = 1280, height: int = 800, *, camera: bool = True, inside: Namespace | None = None
+    url: str | None, width: int = 1280, height: int = 800, *, camera: bool = True, inside: Space | None = None
 ) -> AsyncIterator[Window]:
     """Start a Chromium of its own, with a fresh profile, and open `url` in it.
 

@@ -3,8 +3,7 @@
     async with link(Conditions(delay=0.05, rate=1e6)) as far: ...
 
 Who runs in the namespace reaches `HOME` only through the link, both ways shaped, and the machine's
-processes reach `AWAY` so. A second pair of addresses, `OPEN_HOME` and `OPEN_AWAY`, goes past it:
-what a client fetches by HTTP need not wait for its media. The kernel's own queues do no shaping.
+processes reach `AWAY` so. The kernel's own queues do no shaping.
 """
 
 from __future__ import annotations
@@ -14,10 +13,20 @@ import json
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 
 from bench.link.namespace import Names, lay, take_up
+from bench.link.space import Space
 from tests.wire import Conditions
+
+
+@dataclass(frozen=True, slots=True)
+class Carried:
+    """Packets into the namespace, since the conditions were set before."""
+
+    sent: int
+    "Put on the wire, lost ones included."
+    lost: int
 
 
 class Link:
@@ -25,20 +34,22 @@ class Link:
 
     def __init__(self, names: Names, process: asyncio.subprocess.Process) -> None:
         self.names = names
+        self.space = Space(names.space)
         self._process = process
 
-    async def set(self, there: Conditions, back: Conditions | None = None) -> None:
-        """From now on the way into the namespace is like `there`, and out of it like `back`, or like `there`."""
+    async def set(self, there: Conditions, back: Conditions | None = None) -> Carried:
+        """From now on the way into the namespace is like `there`, and out of it like `back`, or like `there`.
+
+        What was carried before. `RuntimeError`: the link is down.
+        """
         assert self._process.stdin is not None and self._process.stdout is not None
         told = {"there": asdict(there), "back": asdict(there if back is None else back)}
         self._process.stdin.write(json.dumps(told).encode() + b"\n")
         await self._process.stdin.drain()
-        if not await self._process.stdout.readline():
+        line = await self._process.stdout.readline()
+        if not line:
             raise RuntimeError("the link is down")
-
-    def inside(self, *command: str) -> tuple[str, ...]:
-        """The command that runs `command` in the namespace."""
-        return ("ip", "netns", "exec", self.names.space, *command)
+        return Carried(**json.loads(line))
 
 
 @asynccontextmanager

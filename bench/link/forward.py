@@ -3,7 +3,8 @@
     python -m bench.link.forward NAMESPACE NEAR FAR SEED
 
 Each line of its input is an object with `there` and `back`, the conditions from now on; it
-answers each with a line once they hold, and ends with its input. Before the first nothing passes.
+answers each once they hold, with what went `there` before, and ends with its input. Before the
+first nothing passes.
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ class Side:
     def __init__(self, source: int, sink: int, chance: random.Random) -> None:
         self.source, self.sink = source, sink
         self.wire = Wire[bytes](Conditions(), chance)
+        self.sent = self.lost = 0
 
     def take(self, now: float) -> None:
         """Put what has come on the wire."""
@@ -47,7 +49,8 @@ class Side:
                 return
             # The kernel's own IPv6 packets would have a share in the pattern, at times of their own.
             if packet[0] >> 4 == 4:
-                self.wire.send(now, packet, len(packet))
+                self.sent += 1
+                self.lost += not self.wire.send(now, packet, len(packet))
 
     def give(self, now: float) -> None:
         """Hand over what has arrived. A device whose queue is full, or that is gone, loses it."""
@@ -61,7 +64,7 @@ class Side:
 def main() -> int:
     """Forward until the input ends."""
     space, near_name, far_name, seed = sys.argv[1:5]
-    near, far = tunnels(Names(space, near_name, far_name, ""))
+    near, far = tunnels(Names(space, near_name, far_name))
     there, back = Side(near, far, random.Random(int(seed))), Side(far, near, random.Random(int(seed) + 1))
     left = b""
     readers: list[int] = [0]
@@ -84,7 +87,8 @@ def main() -> int:
                 told = json.loads(line)
                 there.wire.conditions, back.wire.conditions = conditions(told["there"]), conditions(told["back"])
                 readers = [0, near, far]
-                os.write(1, b"set\n")
+                os.write(1, json.dumps({"sent": there.sent, "lost": there.lost}).encode() + b"\n")
+                there.sent = there.lost = 0
 
 
 if __name__ == "__main__":

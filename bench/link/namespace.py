@@ -1,4 +1,4 @@
-"""A network namespace and its two ways out: a tunnel device that the link forwards for, and a pair past it.
+"""A network namespace and its way out: a tunnel device that the link forwards for.
 
 It only lays and takes up; what the link does to packets is not its business. It needs root.
 """
@@ -14,14 +14,14 @@ import subprocess
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TypeVar
 
 T = TypeVar("T")
 
 HOME, AWAY = "198.18.0.1", "198.18.0.2"
 "The two ends of the link (addresses for tests of networks, RFC 2544)."
-OPEN_HOME, OPEN_AWAY = "198.18.1.1", "198.18.1.2"
-"The ends of the way past it."
+NO_IPV6 = Path("/proc/sys/net/ipv6/conf/default/disable_ipv6")
 TUNSETIFF, IFF_TUN, IFF_NO_PI = 0x400454CA, 0x0001, 0x1000
 CLONE_NEWNET = 0x40000000
 
@@ -35,14 +35,12 @@ class Names:
     "The tunnel here."
     far: str
     "The tunnel in the namespace."
-    pair: str
-    "The end here of the way past the link; the other end's name is one letter longer."
 
     @classmethod
     def fresh(cls) -> Names:
         """Names that no other process has."""
         own = f"{os.getpid() % 0xFFFFF:x}"
-        return cls(f"weir-{own}", f"wn{own}", f"wf{own}", f"wp{own}")
+        return cls(f"weir-{own}", f"wn{own}", f"wf{own}")
 
 
 def ip(*words: str) -> None:
@@ -53,24 +51,24 @@ def ip(*words: str) -> None:
 
 
 def lay(names: Names) -> None:
-    """Make the namespace and the way past the link."""
+    """Make the namespace."""
     ip("netns", "add", names.space)
     try:
         ip("-n", names.space, "link", "set", "lo", "up")
-        ip("link", "add", names.pair, "type", "veth", "peer", "name", names.pair + "o", "netns", names.space)
-        ip("address", "add", f"{OPEN_HOME}/30", "dev", names.pair)
-        ip("link", "set", names.pair, "up")
-        ip("-n", names.space, "address", "add", f"{OPEN_AWAY}/30", "dev", names.pair + "o")
-        ip("-n", names.space, "link", "set", names.pair + "o", "up")
+        without_ipv6(names.space)
     except BaseException:
         take_up(names)
         raise
 
 
+def without_ipv6(space: str) -> None:
+    """IPv4 alone: an address of IPv6 takes seconds to be confirmed, and each step of that is a change of network."""
+    within(space, lambda: NO_IPV6.write_text("1"))
+
+
 def take_up(names: Names) -> None:
-    """Remove all of it; devices go with the namespace."""
+    """Remove it; devices go with the namespace."""
     subprocess.run(["ip", "netns", "delete", names.space], capture_output=True, check=False)
-    subprocess.run(["ip", "link", "delete", names.pair], capture_output=True, check=False)
 
 
 def tunnels(names: Names) -> tuple[int, int]:
@@ -81,6 +79,8 @@ def tunnels(names: Names) -> tuple[int, int]:
     far = within(names.space, lambda: tunnel(names.far))
     ip("-n", names.space, "address", "add", AWAY, "peer", HOME, "dev", names.far)
     ip("-n", names.space, "link", "set", names.far, "up")
+    # A browser takes what leads to anywhere for the network that it is in.
+    ip("-n", names.space, "route", "add", "default", "dev", names.far)
     return near, far
 
 

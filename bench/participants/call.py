@@ -52,6 +52,7 @@ class Seat:
     known: Known
     clock: Callable[[], float]
     "Seconds of the call, the same for all."
+    turns: voice.Turns = voice.speaking
 
 
 class Call:
@@ -90,7 +91,7 @@ class Call:
         self.offers = 0
 
     def _talks(self, now: float) -> bool:
-        return not self.audio_muted and voice.speaking(self.seat.number, self.seat.count, now)
+        return not self.audio_muted and self.seat.turns(self.seat.number, self.seat.count, now)
 
     def _appeared(self, track: Track) -> None:
         size = self.asked.get(track.name)

@@ -18,7 +18,7 @@ from typing import Any
 
 import aiohttp
 
-from bench.participants import media, report, stacks
+from bench.participants import media, report, stacks, voice
 from bench.participants.accounts import Account
 from bench.participants.call import Seat
 from bench.participants.habits import Habits
@@ -67,13 +67,14 @@ async def run_participants(
     progress: media.Progress = silent,
     watch: Watch | None = None,
     decode: Callable[[Participant], None] | None = None,
+    turns: voice.Turns = voice.speaking,
 ) -> dict[str, Any]:
     """Send `count` participants into the room's call on `focus` (user, device) and return their report.
 
     They stay until `crowd.leaving` is set, `seconds` have passed, or the call is ended.
     `watch` runs beside them; `decode` may give a participant something to decode with.
-    `stack`: one of `stacks.STACKS`. Raises `MatrixError` when the homeserver or the room refuses one of them,
-    `ValueError` when there is no such stack here.
+    `stack`: one of `stacks.STACKS`. `turns`: who talks when. Raises `MatrixError` when the homeserver or the room
+    refuses one of them, `ValueError` when there is no such stack here.
     """
     crowd = crowd or Crowd()
     people = await asyncio.to_thread(media.people, min(count, FACES), directory, progress)
@@ -97,7 +98,7 @@ async def run_participants(
         for number, (server, account) in enumerate(zip(servers, accounts, strict=False)):
             seat = Seat(
                 number, count, account.user_id, account.device_id, secrets.token_hex(4), conf, focus,
-                people[number % len(people)], known, clock,
+                people[number % len(people)], known, clock, turns,
             )  # fmt: skip
             participant = Participant(server, room, seat, Habits(random.Random(secrets.randbits(64))), carrier)
             crowd.participants.append(participant)

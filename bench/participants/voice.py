@@ -8,6 +8,7 @@ is not encoded: a sender with DTX sends almost nothing, and so does `publisher.p
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -59,6 +60,10 @@ def loudness(samples: NDArray[np.int16]) -> int:
     if power <= 0:
         return 127
     return min(127, max(0, round(-10 * math.log10(power / 32768**2))))
+
+
+Turns = Callable[[int, int, float], bool]
+"Whether a person of so many talks at a moment of the call, as `speaking`."
 
 
 def speaking(person: int, count: int, now: float) -> bool:
