@@ -28,6 +28,7 @@ import aiohttp
 from bench.browser import Window, until, window
 from bench.link import link
 from bench.link.namespace import HOME
+from bench.participants import media, picture
 from bench.participants.run import Crowd, run_participants
 from bench.stage import Stage, stage
 from bench.watching import Look, concealed, frozen, pixels, seen, watch
@@ -44,8 +45,10 @@ DOWN, UP = 2.0, 6.0
 CONCEALED, FROZEN = 0.01, 0.5
 NEAR = 0.9
 "Pixels of what there was before that count as having them back."
-OVER = 1.15
-"Pixels above those of the end of a phase that are too many for it."
+COSTS = {picture.WIDTH // part: bps for _, part, bps in media.SIZES}
+"Bits a second by a picture's width."
+VOICE = 32_000
+"Bits a second of each that talks."
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,10 +74,14 @@ def phases(looks: Sequence[Look], starts: Sequence[tuple[float, float]]) -> list
     ]
 
 
+def cost(look: Look) -> int:
+    """Bits a second of what is shown and heard."""
+    return TALKING * VOICE + sum(COSTS.get(tile.width, 0) for tile in look.tiles.values() if not tile.paused)
+
+
 def fell(phase: Phase) -> float:
-    """Seconds until no more was shown than the link carries, for the rest of the first half."""
-    half = phase.looks[: len(phase.looks) // 2]
-    late = [look.at for look in half if pixels(look) > OVER * phase.steady]
+    """Seconds until no more was shown than the link carries, to the end of the phase."""
+    late = [look.at for look in phase.looks if cost(look) > phase.bps]
     return max(late) - phase.start if late else 0.0
 
 
@@ -97,6 +104,7 @@ def judge_link(looks: Sequence[Look], starts: Sequence[tuple[float, float]]) -> 
         "frozen_s": round(sum(still.values()), 2),
         "frozen": still,
         "megapixels": [round(phase.steady / 1e6, 3) for phase in cut],
+        "kbps": [round(statistics.median(map(cost, phase.looks[len(phase.looks) // 2 :])) / 1e3) for phase in cut],
         "paused": [sum(tile.paused for tile in phase.looks[-1].tiles.values()) for phase in cut],
         "held": len(voices) == TALKING
         and max(voices) < CONCEALED
@@ -151,12 +159,12 @@ async def people(stack: AsyncExitStack, stand: Stage, scratch: Path) -> Crowd:
 async def sees_all(page: Window) -> bool:
     """Whether everybody's picture moves."""
     tiles = await page.tiles()
-    return sum(tile["frames"] > 5 for tile in tiles) >= PEOPLE
+    return len([tile for tile in tiles if tile["frames"] > 5]) >= PEOPLE
 
 
 async def pin(page: Window) -> None:
     """Keep one large: who has the floor changes, and would change what is asked for."""
-    await page.page.locator('[data-user]:not([data-self="true"])').first.click()
+    await page.page.locator(f'[data-user^="@{picture.name_of(0).lower()}"]').click()
 
 
 async def measure(seconds: float, settling: float) -> tuple[list[Look], list[Look], list[tuple[float, float]]]:
