@@ -55,7 +55,7 @@ soak: setup $(CHROMIUM)  ## The long runs: 10,000 scenarios through both engines
 	$(if $(HAS_RUST),$(PY) -m bench.differential)
 	$(PY) -m bench.soak $(ARGS)
 
-bench: setup $(CHROMIUM) $(if $(filter codecs,$(NAME)),$(FIREFOX)) $(if $(filter new_address,$(NAME)),$(IP)) $(LOCUST_READY)  ## One measurement, its figures as JSON on the last line (NAME=packet; no NAME lists them)
+bench: setup $(CHROMIUM) $(if $(filter codecs,$(NAME)),$(FIREFOX)) $(if $(filter new_address thin_link loss,$(NAME)),$(IP)) $(LOCUST_READY)  ## One measurement, its figures as JSON on the last line (NAME=packet; no NAME lists them)
 	@$(if $(NAME),$(PY) -m bench.$(NAME) $(ARGS),$(PY) -m bench.accept --benches)
 
 fuzz: $(VENV_READY)  ## Look for bytes that break a parser or an engine (SECONDS=60 for each; NAME=one of them; KEEP=1 renews the corpora)
