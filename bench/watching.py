@@ -1,4 +1,4 @@
-"""What a viewer sees and hears over time: a page's tiles and voices, read ten times a second.
+"""What a viewer sees and hears over time: a page's tiles and voices, read twenty times a second.
 
 `watch` and `seen` act on a page; the rest is pure and reads what they found. It does not know what should be seen.
 """
@@ -13,6 +13,10 @@ from bench.browser import Window
 
 RESUMED = 0.5
 "Seconds from when a picture is not paused any more until it must move."
+USUAL = 1 / 15
+"Seconds from frame to frame, before it is known."
+MEMORY = 30
+"Frames over which what is usual is the mean."
 
 WATCH = """
 () => {
@@ -26,8 +30,7 @@ WATCH = """
         const heard = (s.concealedSamples || 0) - (s.silentConcealedSamples || 0);
         voices[s.trackIdentifier] = [s.packetsReceived || 0, heard, s.totalSamplesReceived || 0];
       } else {
-        pictures[s.trackIdentifier] = [s.frameWidth || 0, s.frameHeight || 0, s.framesDecoded || 0,
-          s.totalFreezesDuration || 0];
+        pictures[s.trackIdentifier] = [s.frameWidth || 0, s.frameHeight || 0, s.framesDecoded || 0];
       }
     });
     const tiles = {};
@@ -39,7 +42,7 @@ WATCH = """
       }
     }
     window.__seen.push([performance.timeOrigin / 1000 + performance.now() / 1000, tiles, voices]);
-  }, 100);
+  }, 50);
 }
 """
 
@@ -52,8 +55,6 @@ class Tile:
     height: int
     frames: int
     "Decoded so far."
-    frozen: float
-    "Seconds in freezes so far, as W3C webrtc-stats defines them."
     paused: bool
     "Said to be held back for the link."
 
@@ -98,32 +99,44 @@ def pixels(look: Look) -> int:
 def frozen(looks: Sequence[Look]) -> dict[str, float]:
     """Seconds that each picture stood still though nothing said so, by stream.
 
-    A freeze is known when it ends. What of it lies before a pause or `RESUMED` after its end counts.
+    A picture stands still when its next frame takes more than three times as long as one usually did, and 0.15 s more
+    than that (W3C webrtc-stats, `freezeCount`). Browsers leave out what takes long, as a pause: here it counts, but for
+    the time from when it was said to be paused to `RESUMED` after that was over.
     """
     found: dict[str, float] = {}
-    pauses: dict[str, list[tuple[float, float]]] = {}
-    last: dict[str, Tile] = {}
-    moved: dict[str, float] = {}
-    for look in looks:
-        for stream, tile in look.tiles.items():
-            before = last.get(stream)
-            spans = pauses.setdefault(stream, [])
-            if tile.paused:
-                if before is not None and before.paused and spans:
-                    spans[-1] = (spans[-1][0], look.at + RESUMED)
-                else:
-                    spans.append((look.at, look.at + RESUMED))
-            if before is not None and tile.frozen > before.frozen:
-                start = look.at - (tile.frozen - before.frozen)
-                found[stream] = found.get(stream, 0.0) + outside(start, look.at, spans)
-            if before is None or tile.frames != before.frames:
-                moved[stream] = look.at
-            last[stream] = tile
-    for stream, tile in last.items():
-        if not tile.paused and looks[-1].at - moved[stream] > 1.0:
-            still = outside(moved[stream], looks[-1].at, pauses[stream])
-            found[stream] = found.get(stream, 0.0) + still
-    return {stream: round(seconds, 3) for stream, seconds in found.items() if seconds > 0}
+    for stream in dict.fromkeys(stream for look in looks for stream in look.tiles):
+        rows = [(look.at, look.tiles[stream]) for look in looks if stream in look.tiles]
+        pauses = paused(rows)
+        moved, usual = rows[0][0], USUAL
+        total = 0.0
+        for (at, tile), (_, before) in zip(rows[1:], rows, strict=False):
+            last = at == rows[-1][0]
+            if tile.frames == before.frames and not last:
+                continue
+            gap = outside(moved, at, pauses)
+            if gap > max(3 * usual, usual + 0.15):
+                total += gap
+            elif tile.frames > before.frames:
+                usual += (gap / (tile.frames - before.frames) - usual) / MEMORY
+            moved = at
+        if total > 0:
+            found[stream] = round(total, 3)
+    return found
+
+
+def paused(rows: Sequence[tuple[float, Tile]]) -> list[tuple[float, float]]:
+    """From when to when a picture was said to be paused, with `RESUMED` after it."""
+    spans: list[tuple[float, float]] = []
+    running = False
+    for at, tile in rows:
+        if tile.paused and running:
+            spans[-1] = (spans[-1][0], at + RESUMED)
+        elif tile.paused:
+            # One that comes before the last is over goes on with it.
+            begin = max(at, spans[-1][1]) if spans else at
+            spans.append((begin, at + RESUMED))
+        running = tile.paused
+    return spans
 
 
 def outside(start: float, end: float, spans: Sequence[tuple[float, float]]) -> float:

@@ -189,6 +189,8 @@ class Send:
 
     peer: PeerId
     text: str
+    urgent: bool = False
+    "It may overtake what was sent before, where the engine can: it need not wait for what was lost."
 
 
 Command = Open | Restart | Close | Expect | Forget | Route | Unroute | SetLayer | Keyframe | Need | Send

@@ -27,7 +27,7 @@ from focus.commands import (
     SetLayer,
     Unroute,
 )
-from focus.snapshot import Conference, Peer, Said, Slot
+from focus.snapshot import NONE_HELD, Conference, Held, Peer, Said, Slot
 from focus.subscribe import chosen
 from focus.view import look, view
 from focus.vocabulary import (
@@ -63,8 +63,7 @@ class Leg:
     sounds: Mapping[TrackId, RouteId]
     "Routes of sound."
     streams: tuple[Stream, ...]
-    paused: tuple[tuple[str, str], ...]
-    "Pictures that the link does not carry."
+    held: Held
     needed: tuple[Needed, ...]
     opened: bool
     answer: Said | None
@@ -168,17 +167,10 @@ def _leg(
         for track in roster.own.get(peer.id, ()) if track.id in peer.duties
     )  # fmt: skip
     leg = Leg(
-        opening, restart, expects, routes, layers, sounds, streams, _paused(conference, peer), needed,
+        opening, restart, expects, routes, layers, sounds, streams, peer.held, needed,
         peer.opened_at is not None, peer.answer, peer.offer, peer.pings, peer.need,
     )  # fmt: skip
     return before if before is not None and leg == before else leg
-
-
-def _paused(conference: Conference, peer: Peer) -> tuple[tuple[str, str], ...]:
-    """What the link does not carry of what the peer takes and others send."""
-    places = peer.allotment.places
-    held = (conference.tracks[name] for route, name, _ in peer.takes if places.get(route) == PAUSED)
-    return tuple((track.stream, track.name) for track in held)
 
 
 def _layers(
@@ -314,8 +306,8 @@ def _told(name: PeerId, before: Leg | None, leg: Leg) -> list[Told]:
         told.append(View(name, leg.streams))
     if leg.opened and leg.needed != (before.needed if before is not None and not opened_now else ()):
         told.append(Demand(name, leg.needed))
-    if leg.opened and leg.paused != (before.paused if before is not None and not opened_now else ()):
-        told.append(Paused(name, leg.paused))
+    if leg.opened and leg.held != (before.held if before is not None else NONE_HELD):
+        told.append(Paused(name, leg.held.number, leg.held.tracks))
     if before is not None and leg.pings != before.pings:
         told.append(Ping(name))
     return told

@@ -13,7 +13,7 @@ from dataclasses import replace
 from operator import is_
 from types import MappingProxyType
 
-from focus import budget, compose
+from focus import budget, compose, held
 from focus.demand import demand
 from focus.snapshot import Conference, Outstanding, Peer, Published, Said, Slot, Use
 from focus.step import end
@@ -82,7 +82,7 @@ def settle(
         if not alike or not same or name in reordered:
             takes = budget.takes(conference, peer)
             peer = peer if takes == peer.takes else replace(peer, takes=takes)
-        peer = budget.allot(conference, peer, now)
+        peer = held.hold(conference, budget.allot(conference, peer, now), now)
         if peer is not conference.peers[name]:
             moved[name] = peer
         due[name] = _due(conference, peer)
@@ -109,7 +109,7 @@ def _due(conference: Conference, peer: Peer) -> float:
         times.append(peer.outstanding.deadline)
     elif not peer.selected and _unsaid(peer):
         times.append(max(peer.connected_at, peer.opened_at or 0.0) + limits.first_offer_hold)
-    return min([*times, budget.due(peer)], default=math.inf)
+    return min([*times, budget.due(peer), held.due(peer)], default=math.inf)
 
 
 def overdue(conference: Conference, peer: Peer, now: float) -> Reason | None:

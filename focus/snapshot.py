@@ -171,6 +171,23 @@ class Tuning:
 
 
 @dataclass(frozen=True, slots=True)
+class Held:
+    """Pictures that a peer's link does not carry, as it is told of them."""
+
+    tracks: tuple[tuple[str, str], ...] = ()
+    "Advertised stream and track ids."
+    number: int = 0
+    "Of changes so far."
+    told: int = 0
+    "How often this change was told."
+    since: float = 0.0
+    "When it came (monotonic seconds)."
+
+
+NONE_HELD = Held()
+
+
+@dataclass(frozen=True, slots=True)
 class Peer:
     """One participant's leg."""
 
@@ -231,6 +248,7 @@ class Peer:
     "What its routes have of that."
     need: int = 0
     "Bits a second that they could use."
+    held: Held = NONE_HELD
 
     @property
     def channel(self) -> Line | None:

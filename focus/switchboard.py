@@ -109,10 +109,10 @@ class Switchboard:
         self._due[conference] = None
         self._wake.set()
 
-    def say(self, conference: ConferenceId, peer: PeerId, text: str) -> None:
-        """Send a text on a peer's data channel."""
+    def say(self, conference: ConferenceId, peer: PeerId, text: str, *, urgent: bool = False) -> None:
+        """Send a text on a peer's data channel; `urgent`: it may overtake what was sent before."""
         if self._where.get(peer) == conference:
-            self._submit([commands.Send(peer, text)])
+            self._submit([commands.Send(peer, text, urgent)])
 
     def _submit(self, given: list[commands.Command]) -> None:
         if self._held is None:

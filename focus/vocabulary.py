@@ -278,9 +278,11 @@ class Speakers:
 @dataclass(frozen=True, slots=True)
 class Paused:
     """Pictures that a peer wants and does not get, since its link does not carry them. The full list, told on change,
-    and when its channel opens if there are any."""
+    and again a little later: where a link is too thin for pictures, messages get lost too."""
 
     peer: PeerId
+    number: int
+    "Goes up by one with each change: one may overtake another."
     tracks: tuple[tuple[str, str], ...]
     "Advertised stream and track ids."
 

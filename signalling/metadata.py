@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from focus.vocabulary import SINGLE, Description, Kind, Needed, Owner, Purpose, Stream
+from focus.vocabulary import SINGLE, Description, Kind, Needed, Owner, Paused, Purpose, Stream
 from signalling.events import size
 from signalling.link import Content
 
@@ -83,9 +83,10 @@ def dump_demand(pictures: tuple[Needed, ...]) -> dict[str, Any]:
     }
 
 
-def dump_names(tracks: tuple[tuple[str, str], ...]) -> list[dict[str, str]]:
-    """Tracks by their ids, as MSC3898 names them."""
-    return [{"stream_id": stream, "track_id": track} for stream, track in tracks]
+def dump_paused(paused: Paused) -> dict[str, Any]:
+    """Pictures that a client's link does not carry, with ids as MSC3898 names them."""
+    tracks = [{"stream_id": stream, "track_id": track} for stream, track in paused.tracks]
+    return {"number": paused.number, "tracks": tracks}
 
 
 def _track(track: Description) -> dict[str, Any]:

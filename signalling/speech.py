@@ -45,7 +45,7 @@ class Spokesman:
             case Speakers():
                 self._channel(leg, events.SPEAKERS, {"streams": list(told.order)})
             case Paused():
-                self._channel(leg, events.PAUSED, {"tracks": metadata.dump_names(told.tracks)})
+                self._channel(leg, events.PAUSED, metadata.dump_paused(told), urgent=True)
             case _:
                 raise AssertionError("an end is told by hang_up")
 
@@ -107,5 +107,5 @@ class Spokesman:
             del head["call_id"]
         self._outbox.send(caller.user, caller.device, type, {**head, **content}, encrypted=encrypted)
 
-    def _channel(self, leg: Leg, type: str, content: Mapping[str, Any]) -> None:
-        self._switchboard.say(leg.conference, leg.peer, events.dump_channel(type, content))
+    def _channel(self, leg: Leg, type: str, content: Mapping[str, Any], *, urgent: bool = False) -> None:
+        self._switchboard.say(leg.conference, leg.peer, events.dump_channel(type, content), urgent=urgent)

@@ -16,8 +16,8 @@ SMALL, FULL = (320, 180), (1280, 720)
 Fate = Callable[[float, int], Tile]
 
 
-def tile(at: float, size: tuple[int, int] = SMALL, *, paused: bool = False, frozen: float = 0.0) -> Tile:
-    return Tile(*size, frames=int(at * 15), frozen=frozen, paused=paused)
+def tile(at: float, size: tuple[int, int] = SMALL, *, paused: bool = False) -> Tile:
+    return Tile(*size, frames=int(at * 15), paused=paused)
 
 
 def looks(fate: Fate, until: float = 4 * PHASE, made_up: float = 0.0, people: int = PEOPLE) -> list[Look]:
@@ -91,9 +91,7 @@ def test_a_picture_that_stands_still_counts_unless_it_was_said_to_be_paused(
 
     def fate(at: float, place: int) -> Tile:
         moved = at if at < 8 or at >= 10 else 8.0
-        return replace(
-            tile(moved, frozen=2.0 if at >= 10 else 0.0), paused=paused[0] <= at < paused[1] and place == 0
-        )
+        return tile(moved, paused=paused[0] <= at < paused[1])
 
     seen = looks(lambda at, place: fate(at, place) if place == 0 else tile(at), 15)
     assert frozen(seen).get("s0", 0) == pytest.approx(expected, abs=0.11)
@@ -115,7 +113,7 @@ def sharp(at: float, place: int) -> Tile:
         pytest.param({}, True, id="nothing changes"),
         pytest.param({"width": 640, "height": 360}, False, id="a lower layer"),
         pytest.param({"paused": True}, False, id="paused"),
-        pytest.param({"frozen": 0.3}, False, id="a freeze"),
+        pytest.param({"frames": 450}, False, id="a freeze"),
     ],
 )
 def test_a_bystander_must_notice_nothing(change: Mapping[str, int], holds: bool) -> None:

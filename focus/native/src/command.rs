@@ -173,7 +173,7 @@ pub enum Command {
     SetLayer { route: RouteId, layer: Option<Rid> },
     Keyframe { track: Name, layer: Rid },
     Need { peer: Name, bps: u64 },
-    Send { peer: Name, text: String },
+    Send { peer: Name, text: String, urgent: bool },
 }
 
 /// Why a transport is gone.

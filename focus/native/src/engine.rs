@@ -224,7 +224,7 @@ impl Engine {
             }
             Command::Keyframe { track, layer } => self.media.keyframe(&track, &layer),
             Command::Need { peer, bps } => self.keys.get(&peer).is_some_and(|key| self.media.need(*key, bps)),
-            Command::Send { peer, text } => self.say(now, &peer, &text),
+            Command::Send { peer, text, urgent } => self.say(now, &peer, &text, urgent),
         }
     }
 

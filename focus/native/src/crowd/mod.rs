@@ -142,9 +142,9 @@ impl Crowd {
             Command::Restart { local, remote, candidates, .. } => {
                 peer.transport.restart(now, local.clone(), remote.clone(), candidates);
             }
-            Command::Send { text, .. } => {
+            Command::Send { text, urgent, .. } => {
                 // The far end's limit is its own affair: what it does not take is not said.
-                let _ = peer.transport.send_text(now, text, lane);
+                let _ = peer.transport.send_text(now, text, *urgent, lane);
             }
             _ => {
                 peer.transport.close(now, lane);

@@ -218,8 +218,9 @@ impl Caller {
                 (Command::Restart { local, remote, candidates, .. }, Some((_, transport))) => {
                     transport.restart(now, local, remote, &candidates);
                 }
-                (Command::Send { text, .. }, Some((_, transport))) => {
-                    transport.send_text(now, &text, &mut self.sent).map_err(|why| PyValueError::new_err(why.word()))?;
+                (Command::Send { text, urgent, .. }, Some((_, transport))) => {
+                    let sent = transport.send_text(now, &text, urgent, &mut self.sent);
+                    sent.map_err(|why| PyValueError::new_err(why.word()))?;
                 }
                 (Command::Close { .. }, Some((_, transport))) => transport.close(now, &mut self.sent),
                 _ => return Err(PyTypeError::new_err("a caller dials once, and has no routes")),

@@ -164,9 +164,9 @@ impl Transport {
     ///
     /// # Errors
     /// `MessageQueueFull` when too much waits already, or the peer takes no text of this length.
-    pub fn send_text(&mut self, now: Instant, text: &str, out: &mut dyn Out) -> Result<(), Drop> {
+    pub fn send_text(&mut self, now: Instant, text: &str, urgent: bool, out: &mut dyn Out) -> Result<(), Drop> {
         let sctp = self.sctp.as_mut().filter(|_| !self.ended).ok_or(Drop::MessageQueueFull)?;
-        sctp.say(text)?;
+        sctp.say(text, urgent)?;
         self.contained(out, |this, out| this.pump(now, out))
     }
 

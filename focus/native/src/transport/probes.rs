@@ -157,7 +157,7 @@ pub fn sctp(data: &[u8]) {
         assert!(answers <= MOST_ANSWERS, "{answers} packets for one");
         let told = end.told();
         assert!(told.len() <= piece.len() + 8, "{} things told by {} bytes", told.len(), piece.len());
-        let _ = end.say("text");
+        let _ = end.say("text", false);
     }
 }
 

@@ -11,8 +11,8 @@ use std::time::Instant;
 use bytes::Bytes;
 use sctp_proto::{
     Association, AssociationError, AssociationHandle, Chunks, ClientConfig, DEFAULT_SCTP_PORT, DatagramEvent, Endpoint,
-    EndpointConfig, Event, Payload, PayloadProtocolIdentifier as Kind, ServerConfig, StreamEvent, StreamId,
-    TransportConfig,
+    EndpointConfig, Event, Payload, PayloadProtocolIdentifier as Kind, ReliabilityType, ServerConfig, StreamEvent,
+    StreamId, TransportConfig,
 };
 
 use super::dcep::{self, Dcep};
@@ -172,16 +172,16 @@ impl Sctp {
         self.association.as_ref().and_then(|(_, association)| association.poll_timeout())
     }
 
-    /// Send a text, now or once the channel opens.
+    /// Send a text, now or once the channel opens. What is `urgent` may overtake what was said before (RFC 8831 §6.1).
     ///
     /// # Errors
     /// `MessageQueueFull` when too much waits already, or the peer takes no text of this length.
-    pub(super) fn say(&mut self, text: &str) -> Result<(), Drop> {
+    pub(super) fn say(&mut self, text: &str, urgent: bool) -> Result<(), Drop> {
         if text.len() > self.max_message {
             return Err(Drop::MessageQueueFull);
         }
         match self.channel {
-            Channel::Open(stream) => self.write(stream, text),
+            Channel::Open(stream) => self.write(stream, text, urgent),
             Channel::Absent | Channel::Offered => {
                 if self.queue.len() >= QUEUED || self.queued_bytes.saturating_add(text.len()) > BUFFERED {
                     return Err(Drop::MessageQueueFull);
@@ -194,13 +194,14 @@ impl Sctp {
         }
     }
 
-    fn write(&mut self, stream: StreamId, text: &str) -> Result<(), Drop> {
+    fn write(&mut self, stream: StreamId, text: &str, urgent: bool) -> Result<(), Drop> {
         let full = Drop::MessageQueueFull;
         let (_, association) = self.association.as_mut().ok_or(full)?;
         let mut stream = association.stream(stream).map_err(|_| full)?;
         if stream.buffered_amount().map_err(|_| full)? > BUFFERED {
             return Err(full);
         }
+        stream.set_reliability_params(urgent, ReliabilityType::Reliable, 0).map_err(|_| full)?;
         // Nothing can be sent as no bytes; the kind says that the one byte is none (RFC 8831 §6.6).
         let (bytes, kind) =
             if text.is_empty() { (&[0][..], Kind::StringEmpty) } else { (text.as_bytes(), Kind::String) };
@@ -297,7 +298,7 @@ impl Sctp {
         self.told.push(Told::Opened);
         self.queued_bytes = 0;
         for text in std::mem::take(&mut self.queue) {
-            if let Err(drop) = self.write(id, &text) {
+            if let Err(drop) = self.write(id, &text, false) {
                 self.told.push(Told::Dropped(drop));
             }
         }

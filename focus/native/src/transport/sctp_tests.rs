@@ -81,8 +81,8 @@ fn a_channel_opens_and_carries_texts_of_each_length() {
     let mut pair = Pair::connected();
     for length in [0, 1, 1_099, 1_100, 1_101, 262_144] {
         let text = "x".repeat(length);
-        pair.caller.say(&text).unwrap();
-        pair.answerer.say(&text).unwrap();
+        pair.caller.say(&text, false).unwrap();
+        pair.answerer.say(&text, false).unwrap();
         pair.carry();
         while pair.caller.deadline().is_some() && pair.answerer.told.is_empty() {
             pair.now = pair.caller.deadline().unwrap();
@@ -94,6 +94,23 @@ fn a_channel_opens_and_carries_texts_of_each_length() {
     }
     assert!(pair.sent.iter().all(|packet| packet.len() <= 1_128), "with DTLS and UDP below 1,200 bytes");
     assert_eq!(pair.answerer.pieces, 0, "nothing is incomplete");
+}
+
+#[test]
+fn what_is_urgent_does_not_wait_for_what_was_lost() {
+    let mut pair = Pair::connected();
+    for (text, urgent) in [("lost", false), ("waits", false), ("urgent", true)] {
+        pair.answerer.say(text, urgent).unwrap();
+        let packets = pair.answerer.packets(pair.now);
+        if text != "lost" {
+            packets.into_iter().for_each(|packet| pair.caller.receive(pair.now, packet));
+        }
+    }
+    assert_eq!(pair.caller.told(), [Told::Message("urgent".into())]);
+    pair.now = pair.answerer.deadline().unwrap();
+    pair.answerer.timeout(pair.now);
+    pair.carry();
+    assert_eq!(pair.caller.told(), [Told::Message("lost".into()), Told::Message("waits".into())]);
 }
 
 #[test]
@@ -110,7 +127,7 @@ fn what_is_no_text_is_dropped_by_name_and_the_channel_goes_on() {
         pair.write(OURS, bytes, kind);
         assert_eq!(pair.answerer.told(), [Told::Dropped(drop)]);
     }
-    pair.caller.say("goes on").unwrap();
+    pair.caller.say("goes on", false).unwrap();
     pair.carry();
     assert_eq!(pair.answerer.told(), [Told::Message("goes on".into())]);
 }
@@ -121,7 +138,7 @@ fn further_channels_are_accepted_and_not_listened_to() {
     pair.write(2, &dcep::open("another"), Kind::Dcep);
     pair.write(2, b"hello?", Kind::String);
     assert_eq!(pair.answerer.told(), []);
-    pair.answerer.say("one").unwrap();
+    pair.answerer.say("one", false).unwrap();
     pair.carry();
     assert_eq!(pair.caller.told(), [Told::Message("one".into())]);
 }
@@ -144,11 +161,11 @@ fn a_channel_may_be_unordered() {
 #[test]
 fn texts_before_the_channel_are_kept_up_to_a_bound() {
     let mut sctp = Sctp::new(5000, 100);
-    assert_eq!(sctp.say(&"x".repeat(101)), Err(Drop::MessageQueueFull));
-    assert_eq!((0..400).filter(|_| sctp.say("text").is_ok()).count(), QUEUED);
+    assert_eq!(sctp.say(&"x".repeat(101), false), Err(Drop::MessageQueueFull));
+    assert_eq!((0..400).filter(|_| sctp.say("text", false).is_ok()).count(), QUEUED);
     let mut sctp = Sctp::new(5000, 0);
     let long = "x".repeat(LONGEST_MESSAGE);
-    assert_eq!((0..400).filter(|_| sctp.say(&long).is_ok()).count(), 4);
+    assert_eq!((0..400).filter(|_| sctp.say(&long, false).is_ok()).count(), 4);
 }
 
 #[test]
@@ -159,7 +176,7 @@ fn a_repeated_beginning_ends_nothing() {
         pair.carry();
     }
     assert_eq!(pair.answerer.told(), []);
-    pair.caller.say("goes on").unwrap();
+    pair.caller.say("goes on", false).unwrap();
     pair.carry();
     assert_eq!(pair.answerer.told(), [Told::Message("goes on".into())]);
 }
@@ -170,7 +187,7 @@ fn who_sends_without_a_pause_is_not_put_out() {
     let text = "x".repeat(50_000);
     let mut heard = 0;
     while heard < 150 {
-        while pair.caller.say(&text).is_ok() {}
+        while pair.caller.say(&text, false).is_ok() {}
         // One round trip at a time: a message is incomplete at each acknowledgement.
         for packet in pair.caller.packets(pair.now) {
             pair.answerer.receive(pair.now, packet);

@@ -203,7 +203,7 @@ impl Wire {
 
     pub(super) fn say(&mut self, index: usize, text: &str) -> Result<(), Drop> {
         let (now, from, mut sent) = (self.now, self.ends[index].at, Sent::default());
-        let outcome = self.ends[index].transport.send_text(now, text, &mut sent);
+        let outcome = self.ends[index].transport.send_text(now, text, false, &mut sent);
         self.launch(from, sent);
         outcome
     }

@@ -8,7 +8,7 @@
 import { DEMAND, DEMAND_TAKEN, readDemand } from "../core/demand";
 import { object, parseObject, text, type Json } from "../core/json";
 import { CHANNEL_METADATA, readMetadata, TO_DEVICE_METADATA, writeMetadata } from "../core/metadata";
-import { PAUSED, readPaused } from "../core/paused";
+import { NOTHING_PAUSED, PAUSED, readPaused } from "../core/paused";
 import {
   ANSWER_TIMEOUT,
   CONNECT_TIMEOUT,
@@ -71,6 +71,7 @@ export class Leg {
   private restarting = false;
   private detour = false;
   private said = "";
+  private paused = NOTHING_PAUSED;
   private heardAt = performance.now();
   private pingedAt = 0;
   private longestPause = 0;
@@ -176,7 +177,8 @@ export class Leg {
       case SPEAKERS:
         return this.hearer.speakers(readSpeakers(content));
       case PAUSED:
-        return this.hearer.paused(readPaused(content));
+        this.paused = readPaused(content, this.paused);
+        return this.hearer.paused(this.paused.tracks);
       case "m.call.negotiate":
         return this.describe(content, content[CHANNEL_METADATA], true);
       case DEMAND:

@@ -8,12 +8,22 @@ import { objects, text, type Json } from "./json";
 
 export const PAUSED = "weir.call.paused";
 
-/** Pictures by `nameOf`. */
-export function readPaused(content: Json): ReadonlySet<string> {
+export interface Paused {
+  /** Goes up with each change: one may overtake another. */
+  readonly number: number;
+  /** Pictures by `nameOf`. */
+  readonly tracks: ReadonlySet<string>;
+}
+
+export const NOTHING_PAUSED: Paused = { number: 0, tracks: new Set() };
+
+/** What counts after another message. */
+export function readPaused(content: Json, before: Paused): Paused {
+  if (typeof content.number !== "number" || !(content.number > before.number)) return before;
   const found = new Set<string>();
   for (const words of objects(content.tracks)) {
     const [streamId, trackId] = [text(words.stream_id), text(words.track_id)];
     if (streamId && trackId) found.add(nameOf(streamId, trackId));
   }
-  return found;
+  return { number: content.number, tracks: found };
 }

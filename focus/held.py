@@ -1,0 +1,39 @@
+"""Which pictures a peer's link does not carry, and when the peer is told.
+
+Pure. It reads off what was allotted; it allots nothing. A change is told at once and again a
+little later: the moment that a link gets thin is the moment that messages get lost.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+from focus.allocate import PAUSED
+from focus.snapshot import Conference, Held, Peer
+
+AGAIN = (0.0, 0.1, 0.25, 0.5)
+"Seconds after a change."
+
+
+def hold(conference: Conference, peer: Peer, now: float) -> Peer:
+    """Bring what a peer is told of up to date. The same peer where nothing is to be told."""
+    if peer.opened_at is None:
+        return peer
+    places, before = peer.allotment.places, peer.held
+    tracks = tuple(
+        (conference.tracks[name].stream, conference.tracks[name].name)
+        for route, name, _ in peer.takes
+        if places.get(route) == PAUSED and name in conference.tracks
+    )
+    if tracks != before.tracks:
+        return replace(peer, held=Held(tracks, before.number + 1, 1, now))
+    if before.number and now >= due(peer):
+        return replace(peer, held=replace(before, told=before.told + 1))
+    return peer
+
+
+def due(peer: Peer) -> float:
+    """When a peer is told again."""
+    held = peer.held
+    return held.since + AGAIN[held.told] if 0 < held.told < len(AGAIN) else math.inf
