@@ -36,7 +36,8 @@ from tests.wire import Conditions
 
 PEOPLE, TALKING = 9, 3
 RATES = (4e6, 1.2e6, 0.35e6, 4e6)
-DELAY, QUEUE = 0.02, 0.2
+DELAY, QUEUE = 0.02, 0.3
+"Seconds; the queue is that of RFC 8867's cases."
 SECONDS = 20.0
 "Of each rate."
 SETTLING = 25.0

@@ -289,7 +289,7 @@ class Estimate:
 
 @dataclass(frozen=True, slots=True)
 class Rates:
-    """Measured bit rates of a track's layers over the last second (a level)."""
+    """Measured bit rates of a track's layers over the last second, with SRTP, UDP and IPv4 (a level)."""
 
     track: TrackId
     bps: tuple[tuple[Rid, int], ...]

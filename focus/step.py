@@ -44,6 +44,8 @@ NEWS_OF_LINK = 0.03
 "Part by which an estimate must move to be looked at."
 NEWS_OF_RATE = 0.15
 "Part by which a layer's measured rate must."
+FALL_OF_RATE = 0.8
+"Of what a layer took in one second, what it is still taken for in the next: who pauses in a sentence will go on."
 
 LOSSES = {
     commands.Loss.ICE: Reason.ICE_TIMEOUT,
@@ -330,11 +332,11 @@ def _wanted(conference: Conference, peer: Peer, event: Wanted) -> Peer:
 
 
 def _rates(conference: Conference, event: commands.Rates) -> Conference:
-    """What a track's layers take, told each second: kept as it was while it wavers."""
+    """What a track's layers take, told each second: kept as it was while it wavers, and falling slowly."""
     if event.track not in conference.tracks:
         return conference
     known = conference.rates.get(event.track, {})
-    told = {layer: bps for layer, bps in event.bps if bps > 0}
+    told = {layer: max(bps, int(FALL_OF_RATE * known.get(layer, 0))) for layer, bps in event.bps if bps > 0}
     moved = (abs(bps - known.get(layer, 0)) > NEWS_OF_RATE * known.get(layer, 0) for layer, bps in told.items())
     if told.keys() == known.keys() and not any(moved):
         return conference

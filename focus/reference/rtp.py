@@ -16,6 +16,8 @@ ONE_BYTE = 0xBEDE
 TWO_BYTE = 0x1000
 LONGEST = 1500
 "Bytes. A datagram beyond the Ethernet MTU was never sent by a WebRTC sender."
+AROUND = 16 + 8 + 20
+"What SRTP (a tag of GCM), UDP and IPv4 put around a packet."
 
 
 @dataclass(slots=True)
@@ -33,7 +35,7 @@ class Packet:
     extensions: dict[int, bytes]
     "By the sender's id."
     size: int
-    "Bytes on the wire, for rates."
+    "Bytes, not sealed."
     arrived: float
     "Monotonic seconds."
     index: int = -1

@@ -14,7 +14,7 @@ from focus.reference import rtcp, rtp
 from focus.reference.counters import Tally
 from focus.reference.feedback import Arrivals
 from focus.reference.route import Forward
-from focus.reference.rtp import Packet
+from focus.reference.rtp import AROUND, Packet
 from focus.reference.source import LAGGING, SILENT, Layer, Track
 from focus.vocabulary import Kind, PeerId, Rid
 
@@ -84,7 +84,7 @@ class Session:
     def _receive(self, track: Track, layer: Layer, packet: Packet, repaired: bool, now: float) -> None:
         """Account a layer's packet and forward it."""
         layer.last = now
-        layer.bytes += packet.size
+        layer.bytes += packet.size + AROUND
         index = layer.number(packet, repaired, now)
         if index is None:
             return self.tally.drop(Drop.TOO_OLD)

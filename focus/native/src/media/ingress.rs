@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use super::extensions::{find, read};
 use super::mirror::{self, What};
-use super::rtp::{Header, parse};
+use super::rtp::{AROUND, Header, parse};
 use super::source::{Arrival, Track};
 use super::table::{Peer, Slab, Stream, TrackKey};
 use super::{Media, PeerKey, Sinks};
@@ -72,7 +72,7 @@ impl Media {
         let layer = track.layers.get_mut(place).ok_or(Drop::UnknownSsrc)?;
         layer.format = Some((codec.format, codec.clock));
         layer.last = now;
-        layer.bytes += u64::from(header.size);
+        layer.bytes += u64::from(header.size) + AROUND as u64;
         let index = layer.number(header.sequence, header.timestamp, repairing, now).ok_or(Drop::TooOld)?;
         self.make_room(index, sinks, tally);
         let track = self.tracks.get_mut(key).ok_or(Drop::UnknownSsrc)?;

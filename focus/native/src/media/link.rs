@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use super::pacer::{Pacer, Waiting};
 use super::route::Forward;
+use super::rtp::UDP;
 use super::source::Track;
 use super::table::{Peer, RouteKey, Slab};
 use super::{Level, Media, PeerKey, Seconds, Sinks};
@@ -125,7 +126,8 @@ impl Link {
         let passed = (now - self.at).max(0.0);
         self.at = now;
         self.again = (self.again + bytes * passed).min(LEAST_AGAIN.max(bytes * SAVED));
-        self.again > 0.0
+        // What was lost for a queue would only make it longer; who misses it will ask again.
+        self.again > 0.0 && !self.estimator.drains()
     }
 
     /// So many bytes were sent again.
@@ -268,7 +270,7 @@ impl Media {
             tally.probes_out += 1;
             tally.packets_out += 1;
             tally.bytes_out += bytes as u64;
-            (probe.packets, probe.bytes, burst) = (probe.packets + 1, probe.bytes + bytes as u32, burst + 1);
+            (probe.packets, probe.bytes, burst) = (probe.packets + 1, probe.bytes + (bytes + UDP) as u32, burst + 1);
             probe.next = probe.began + f64::from(probe.bytes) * 8.0 / probe.cluster.bps;
         }
         if probe.over() {

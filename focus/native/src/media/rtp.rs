@@ -5,6 +5,10 @@
 
 /// Bytes. A datagram beyond the Ethernet MTU was never sent by a WebRTC sender.
 pub const LONGEST: usize = 1500;
+/// What UDP and IPv4 put around a packet.
+pub const UDP: usize = 8 + 20;
+/// And SRTP within them (a tag of GCM, RFC 7714): a path carries that too, and of a voice it is a third.
+pub const AROUND: usize = UDP + 16;
 /// RFC 8285 §4.2.
 pub const ONE_BYTE: u16 = 0xBEDE;
 /// RFC 8285 §4.3; the low four bits are the application's.

@@ -12,7 +12,7 @@ use super::frame::understand;
 use super::loudness::Loudness;
 use super::missing::Missing;
 use super::reception::Reception;
-use super::rtp::{Header, expand};
+use super::rtp::{AROUND, Header, expand};
 use super::table::{PeerKey, RouteKey};
 use crate::command::{Codec, Drop, Expect, Format, Kind, Rid};
 
@@ -117,7 +117,7 @@ impl Layer {
     /// Keep a packet that another worker understood. False when it was kept before.
     pub fn repeat(&mut self, head: Kept, data: &[u8], kind: Kind, now: Seconds) -> bool {
         self.last = now;
-        self.bytes += u64::from(head.size);
+        self.bytes += u64::from(head.size) + AROUND as u64;
         self.format = Some((head.format, head.clock));
         let Some(kept) = self.cache.admit(head.index) else { return false };
         let bytes = kept.filled(data, kind);

@@ -5,7 +5,7 @@
 
 use super::missing::MOST_MISSING;
 use super::rtcp::{RTPFB, begin, end, put};
-use super::rtp::expand;
+use super::rtp::{AROUND, expand};
 use super::{Seconds, micros};
 
 /// Arrivals kept until they are told: more than come in a period of feedback, from anyone.
@@ -257,13 +257,14 @@ impl Departures {
         self.next as u16
     }
 
-    /// A packet left with [`Departures::next`].
+    /// A packet left with [`Departures::next`]: so many bytes, with [`AROUND`] them.
     pub fn left(&mut self, now: Seconds, size: usize) {
+        let size = size + AROUND;
         if self.ring.is_empty() {
             self.ring.resize(DEPARTURES, Left::default());
         }
         if let Some(place) = self.ring.get_mut(self.next as usize & (DEPARTURES - 1)) {
-            let size = u16::try_from(size.max(1)).unwrap_or(u16::MAX);
+            let size = u16::try_from(size).unwrap_or(u16::MAX);
             *place = Left { at: now, sequence: self.next as u32, size };
         }
         self.unlooked += size;
@@ -420,7 +421,7 @@ mod tests {
         assert!(departures.heard(&[&head[..], &[0xD4, 0x00], &[4, 4, 4]].concat()));
         let told = departures.told();
         assert_eq!(told.len(), 2, "two have not been sent yet");
-        assert_eq!(told[0], Told { sequence: 69_998, sent: 69.998, size: 1200, arrived: Some(260) });
+        assert_eq!(told[0], Told { sequence: 69_998, sent: 69.998, size: 1244, arrived: Some(260) });
         assert!(!departures.heard(&head) && departures.told().is_empty());
         assert_eq!(size_of::<Left>(), 16);
     }
