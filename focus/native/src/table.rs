@@ -227,6 +227,6 @@ mod tests {
         assert!(table.submit(Duration::ZERO, Command::Close { peer: "a".into() }));
         assert!(table.submit(Duration::ZERO, Command::Unroute { route: 1 }));
         assert_eq!(table.tally().drops.get(Drop::UnknownPeer as usize), Some(&2));
-        assert!(!table.submit(Duration::ZERO, Command::Send { peer: "a".into(), text: String::new() }));
+        assert!(!table.submit(Duration::ZERO, Command::Send { peer: "a".into(), text: String::new(), urgent: false }));
     }
 }

@@ -255,7 +255,7 @@ fn a_changed_bit_is_corruption_and_not_a_packet() {
 fn texts_and_goodbyes_reach_the_focus() {
     let mut stand = Stand::new(2, 1);
     stand.pass(Duration::from_secs(1));
-    let say = Command::Send { peer: "1".into(), text: "hello".into() };
+    let say = Command::Send { peer: "1".into(), text: "hello".into(), urgent: false };
     assert!(stand.crowd.submit(stand.now, &say));
     stand.pass(Duration::from_millis(100));
     assert!(stand.events.contains(&Event::Message { peer: "1".into(), text: "hello".into() }));

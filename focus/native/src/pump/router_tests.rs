@@ -180,7 +180,7 @@ fn what_names_nobody_goes_to_the_first_worker_and_leaves_no_trace() {
         layer(1),
         keyframe("X"),
         Command::Forget { track: "X".into() },
-        Command::Send { peer: "x".into(), text: "hello".into() },
+        Command::Send { peer: "x".into(), text: "hello".into(), urgent: false },
     ];
     assert_eq!(said(&mut router, nothing.clone()), nothing.map(|command| plain(0, command)));
     assert!(is_empty(&router));
@@ -207,7 +207,7 @@ fn a_peer_settles_where_its_first_check_lands() {
 fn all_that_a_peer_has_goes_with_it() {
     let mut router = two();
     // `c` is placed at worker 0 and settles at worker 1.
-    let hello = Command::Send { peer: "c".into(), text: "hello".into() };
+    let hello = Command::Send { peer: "c".into(), text: "hello".into(), urgent: false };
     said(&mut router, [opened("c"), hello.clone(), Command::Expect(expect("C", "c"))]);
     let ways = [route(1, "C", "a"), route(2, "C", "b"), route(3, "A", "c"), route(4, "B", "c")];
     said(&mut router, ways.iter().flat_map(|way| [Command::Route(way.clone()), layer(way.route)]));
@@ -254,7 +254,7 @@ fn one_worker_does_not_get_everybody() {
 #[test]
 fn a_peer_with_too_much_to_say_again_stays() {
     let mut router = Router::new(2);
-    let send = || Command::Send { peer: "a".into(), text: "hello".into() };
+    let send = || Command::Send { peer: "a".into(), text: "hello".into(), urgent: false };
     said(&mut router, [opened("a")]);
     let orders = said(&mut router, std::iter::repeat_with(send).take(MOST_KEPT));
     assert!(orders.contains(&shared(0, Sharing::Settle { peer: name("a") })));

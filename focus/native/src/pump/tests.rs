@@ -75,7 +75,7 @@ impl Core for Echo {
                 }
             }
             Command::Keyframe { .. } => self.next = Some(now + Duration::from_millis(20)),
-            Command::Send { peer, text } => self.events.push(Event::Message { peer, text }),
+            Command::Send { peer, text, .. } => self.events.push(Event::Message { peer, text }),
             _ => {}
         }
     }
@@ -231,7 +231,7 @@ fn commands_given_before_a_datagram_was_sent_come_first() {
     let to = reachable(&pump)[0];
     let client = client();
     for round in 0..200 {
-        pump.submit(vec![Command::Send { peer: "a".into(), text: round.to_string() }]);
+        pump.submit(vec![Command::Send { peer: "a".into(), text: round.to_string(), urgent: false }]);
         client.send_to(b"\x01", to).expect("sent");
         heard(&client);
     }

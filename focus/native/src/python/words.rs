@@ -85,7 +85,9 @@ pub(super) fn command(object: &Bound<'_, PyAny>) -> PyResult<Command> {
         },
         "Keyframe" => Command::Keyframe { track: text(object, "track")?, layer: text(object, "layer")? },
         "Need" => Command::Need { peer: text(object, "peer")?, bps: get(object, "bps")? },
-        "Send" => Command::Send { peer: text(object, "peer")?, text: get(object, "text")?, urgent: get(object, "urgent")? },
+        "Send" => {
+            Command::Send { peer: text(object, "peer")?, text: get(object, "text")?, urgent: get(object, "urgent")? }
+        }
         _ => return Err(PyTypeError::new_err(format!("{kind} is no command"))),
     })
 }

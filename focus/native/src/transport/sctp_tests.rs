@@ -107,9 +107,11 @@ fn what_is_urgent_does_not_wait_for_what_was_lost() {
         }
     }
     assert_eq!(pair.caller.told(), [Told::Message("urgent".into())]);
-    pair.now = pair.answerer.deadline().unwrap();
-    pair.answerer.timeout(pair.now);
-    pair.carry();
+    while pair.caller.told.is_empty() {
+        pair.now = pair.answerer.deadline().unwrap();
+        pair.answerer.timeout(pair.now);
+        pair.carry();
+    }
     assert_eq!(pair.caller.told(), [Told::Message("lost".into()), Told::Message("waits".into())]);
 }
 

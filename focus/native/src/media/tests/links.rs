@@ -147,7 +147,7 @@ fn a_peer_that_tells_nothing_of_packets_is_believed_in_its_own_estimate() {
 #[test]
 fn a_storm_of_wishes_gets_a_quarter_of_what_the_link_carries() {
     let mut link = Link::new(0);
-    link.run(6.0, 600e3, 500e3);
+    link.run(6.0, 450e3, 500e3);
     let (estimate, before) = (link.estimate, link.relay.tally.clone());
     let newest = link.relay.media.routes.get(0).unwrap().rewriter.newest().0;
     let mut bytes = 0;
@@ -161,6 +161,22 @@ fn a_storm_of_wishes_gets_a_quarter_of_what_the_link_carries() {
     assert!((bytes as f64) < 1.1 * allowed + 6000.0 && bytes > 0, "{bytes} of {allowed} at {estimate}");
     let why = Drop::RtxLimit as usize;
     assert!(link.relay.tally.drops[why] > before.drops[why] + 1000, "each by name");
+}
+
+#[test]
+fn behind_a_long_queue_nothing_is_sent_again_and_once_it_is_gone_it_is() {
+    let mut link = Link::new(0);
+    link.run(3.0, 450e3, 500e3);
+    let ask = |link: &mut Link| {
+        let newest = link.relay.media.routes.get(0).unwrap().rewriter.newest().0;
+        let sent = link.relay.nacked(&[newest], link.now).len();
+        link.relay.sinks.rtp.clear();
+        sent
+    };
+    link.run(1.0, 450e3, 250e3);
+    assert_eq!(ask(&mut link), 0);
+    link.run(3.0, 100e3, 500e3);
+    assert_eq!(ask(&mut link), 1);
 }
 
 #[test]
