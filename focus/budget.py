@@ -16,7 +16,7 @@ from focus.snapshot import Conference, Peer, Published, Take
 from focus.subscribe import chosen, decodes, wanted
 from focus.vocabulary import SINGLE, Kind, PeerId, Rid, RouteId, TrackId, Want
 
-VOICE = 58_000.0
+VOICE = 40_000.0
 "Bits a second of sound that was not measured yet."
 UNTOLD = (640.0, 360.0)
 "A picture of unknown size."

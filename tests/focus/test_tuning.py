@@ -178,7 +178,7 @@ def test_who_leaves_takes_the_reason_along() -> None:
 
 def test_no_layer_is_told_less_than_makes_a_picture() -> None:
     meeting, watcher = thin(ladder={Q: 60_000, H: 200_000, F: 700_000})
-    meeting.link(watcher, 360_000)
+    meeting.link(watcher, 300_000)
     meeting.go(40)
     told = [bps for caller in meeting.callers for bps in meeting.told(caller).values()]
     assert told and min(told) >= LEAST
