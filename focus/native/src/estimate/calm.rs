@@ -11,52 +11,29 @@ const MOMENT: Seconds = 0.1;
 /// So much above the least of all is no queue.
 const NONE: Seconds = 0.008;
 
-/// A queue so long is known sooner.
-const DEEP: Seconds = 0.05;
-const SOON: Seconds = 0.04;
-
 /// See the file's head.
 #[derive(Debug, Default)]
 pub struct Calm {
-    late: Least,
-    soon: Least,
-}
-
-/// The least delay of the newest one to two moments.
-#[derive(Debug, Default)]
-struct Least {
     begun: Seconds,
-    now: Option<Seconds>,
+    least: Option<Seconds>,
     before: Option<Seconds>,
-}
-
-impl Least {
-    fn take(&mut self, arrived: Seconds, delay: Seconds, moment: Seconds) {
-        if arrived - self.begun > moment {
-            self.before = self.now.take().filter(|_| arrived - self.begun < 2.0 * moment);
-            self.begun = arrived;
-        }
-        self.now = Some(self.now.map_or(delay, |least| least.min(delay)));
-    }
-
-    fn above(&self, floor: Option<Seconds>) -> Option<Seconds> {
-        Some(self.now.into_iter().chain(self.before).min_by(f64::total_cmp)? - floor?)
-    }
 }
 
 impl Calm {
     /// A packet arrived, by the receiver's clock, and was that long under way, on whatever clocks.
     pub fn take(&mut self, arrived: Seconds, delay: Seconds) {
-        self.late.take(arrived, delay, MOMENT);
-        self.soon.take(arrived, delay, SOON);
+        if arrived - self.begun > MOMENT {
+            self.before = self.least.take().filter(|_| arrived - self.begun < 2.0 * MOMENT);
+            self.begun = arrived;
+        }
+        self.least = Some(self.least.map_or(delay, |least| least.min(delay)));
     }
 
-    /// Whether some packet of late was hardly slower than the fastest ever, which took `floor`, and some packet just now
-    /// was not much slower.
+    /// Whether some packet of late was hardly slower than the fastest ever, which took `floor`.
     #[must_use]
     pub fn calm(&self, floor: Option<Seconds>) -> bool {
-        let deep = self.soon.before.is_some() && self.soon.above(floor).is_some_and(|soon| soon > DEEP);
-        !deep && self.late.above(floor).is_some_and(|late| late < NONE)
+        let least = self.least.into_iter().chain(self.before).min_by(f64::total_cmp);
+        least.zip(floor).is_some_and(|(least, floor)| least - floor < NONE)
     }
 }
 

@@ -42,12 +42,8 @@ const SILENCE: Seconds = 2.0;
 /// The throughput is taken over so long: to rise, and to fall.
 const LOOK: Seconds = 1.0;
 const SHORT_LOOK: Seconds = 0.25;
-/// Behind a queue so long, what comes is what the path carries, however short one looks.
-const SHORTEST_LOOK: Seconds = 0.12;
-const DEEP: Seconds = 0.06;
-const LONG: Seconds = 0.1;
-/// So long a trend counts that was seen when it was not yet sure that there is a queue.
-const SUSPECTED: Seconds = 0.3;
+/// Behind a queue so long nothing that can wait should be sent.
+const QUEUED: Seconds = 0.1;
 /// Of what gets through a standing queue.
 const CAREFUL: f64 = 0.97;
 /// In terms of what could be used: more than that is of no use.
@@ -78,8 +74,6 @@ pub struct Estimator {
     left: Option<Seconds>,
     halved: Option<Seconds>,
     /// Arrived packets of one feedback, by arrival.
-    /// When a queue seemed to grow though all was calm.
-    suspected: Option<Seconds>,
     arrived: Vec<Told>,
 }
 
@@ -111,7 +105,6 @@ impl Estimator {
             left: None,
             halved: None,
             arrived: Vec::new(),
-            suspected: None,
         }
     }
 
@@ -131,7 +124,7 @@ impl Estimator {
     /// A queue on the path is so long that nothing should be sent which can wait.
     #[must_use]
     pub fn drains(&self) -> bool {
-        self.queue.seconds() > LONG
+        self.queue.seconds() > QUEUED
     }
 
     /// Seconds to the peer and back, as feedback shows it; None before the first.
@@ -231,35 +224,18 @@ impl Estimator {
         self.trend.forget();
     }
 
-    /// What the trend says; but for who is calm, no queue grows.
-    ///
-    /// A queue is full soon, and its trend then flat: what was said while it was not yet sure still counts.
-    fn usage(&mut self, now: Seconds, calm: bool) -> Usage {
-        let usage = self.trend.usage();
-        if calm {
-            self.suspected = Some(now).filter(|_| usage == Usage::Over).or(self.suspected);
-            return if usage == Usage::Over { Usage::Under } else { usage };
-        }
-        let suspected = self.suspected.is_some_and(|at| now - at < SUSPECTED);
-        if suspected && self.queue.seconds() > DEEP { Usage::Over } else { usage }
-    }
-
     /// `whole`: nothing was lost.
     fn decide(&mut self, now: Seconds, found: Option<f64>, whole: bool) -> bool {
         let before = self.bps;
         let calm = self.calm.calm(self.queue.floor());
         // Whatever else it is, it is no time to send more.
-        let usage = self.usage(now, calm);
+        let usage = Some(self.trend.usage()).filter(|usage| *usage != Usage::Over || !calm).unwrap_or(Usage::Under);
         if whole && usage == Usage::Normal && before >= ENOUGH * self.wanted && self.queue.part() >= 1.0 {
             // Who has more than it can use need not know how much more.
             return false;
         }
         // A path that got narrow shows in the newest packets first.
-        let window = match usage {
-            Usage::Over if self.queue.seconds() > DEEP => SHORTEST_LOOK,
-            Usage::Over => SHORT_LOOK,
-            _ => LOOK,
-        };
+        let window = if usage == Usage::Over { SHORT_LOOK } else { LOOK };
         let through = self.throughput.bps(window);
         let idle = self.limited.since().is_some();
         let rtt = self.rtt.unwrap_or(0.2);
