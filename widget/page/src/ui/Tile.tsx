@@ -1,5 +1,5 @@
 /** One tile: a picture or an avatar, a voice, a name and marks. Where it lies is decided by the stage. */
-import { MicOff, MonitorUp, Pin, TriangleAlert, WifiLow } from "lucide-react";
+import { MicOff, MonitorUp, Pause, Pin, TriangleAlert } from "lucide-react";
 import { useCallback, useState, type CSSProperties, type KeyboardEvent } from "react";
 import type { Size } from "../core/vocabulary";
 import { say } from "../strings";
@@ -95,7 +95,7 @@ export function Tile(props: Props) {
       </div>
       <div className="tile-marks">
         {props.poor && <TriangleAlert className="tile-poor" role="img" aria-label={say("tile.poor")} />}
-        {tile.paused && tile.pictured && <WifiLow className="tile-paused" role="img" aria-label={say("tile.paused")} />}
+        {tile.paused && tile.pictured && <Pause className="tile-paused" role="img" aria-label={say("tile.paused")} />}
         {props.pinned && <Pin aria-hidden="true" />}
       </div>
     </div>
