@@ -311,7 +311,7 @@ pub(super) fn leave<S: Sinks>(
             tally.drop(Drop::PacerFull);
             continue;
         };
-        match route.send(kept, one.numbers, now, &mut peer.departures, sinks) {
+        match route.send(one.layer, kept, one.numbers, now, &mut peer.departures, sinks) {
             Some(bytes) => {
                 tally.packets_out += 1;
                 tally.bytes_out += bytes as u64;

@@ -144,11 +144,7 @@ impl Forward {
         } else if self.codec(kept.format, kept.clock).is_none() {
             return Err(Drop::OtherCodec);
         }
-        let numbers = self.rewriter.map(kept).ok_or(Drop::TooOld)?;
-        if self.route.rtx_ssrc.is_some() {
-            self.repair.note(&numbers, layer.id, kept.index);
-        }
-        Ok(numbers)
+        self.rewriter.map(kept).ok_or(Drop::TooOld)
     }
 
     /// An in-order packet of a layer is nothing for anyone.
@@ -158,15 +154,20 @@ impl Forward {
         }
     }
 
-    /// Send a packet that passed. Bytes on the wire, None if it was not sent.
+    /// Send a packet of a layer that passed. Bytes on the wire, None if it was not sent.
     pub fn send<S: Sinks>(
         &mut self,
+        layer: u16,
         kept: &Kept,
         numbers: Numbers,
         now: Seconds,
         departures: &mut Departures,
         sinks: &mut S,
     ) -> Option<usize> {
+        // Not before: what waits for its turn must not leave again before it left.
+        if self.route.rtx_ssrc.is_some() {
+            self.repair.note(&numbers, layer, kept.index);
+        }
         let payload = kept.numbering.map_or(kept.payload().len(), |numbering| numbering.length(kept.payload()));
         self.packets = self.packets.wrapping_add(1);
         self.octets = self.octets.wrapping_add(payload as u32);

@@ -152,7 +152,7 @@ impl Media {
                     }
                     continue;
                 }
-                match route.send(kept, numbers, run.now, &mut sink.departures, sinks) {
+                match route.send(layer.id, kept, numbers, run.now, &mut sink.departures, sinks) {
                     Some(bytes) => {
                         tally.packets_out += 1;
                         tally.bytes_out += bytes as u64;

@@ -49,6 +49,11 @@ impl Link {
             assert_eq!(peer, S);
             let packet = read(&data);
             assert!(self.used.insert((packet.ssrc, index)), "no number twice");
+            if packet.ssrc == RTX && packet.payload.len() > 2 {
+                let original = u16::from_be_bytes([packet.payload[0], packet.payload[1]]);
+                let left = |one: &(u32, u64)| one.0 == SSRC && one.1 as u16 == original;
+                assert!(self.used.iter().any(left), "nothing leaves again before it left");
+            }
             let wait = (self.free - self.now).max(0.0);
             self.longest_queue = self.longest_queue.max(wait);
             if wait > QUEUE {
@@ -203,6 +208,8 @@ fn a_frame_for_a_narrow_link_leaves_in_pieces_in_order_and_a_voice_passes_it() {
     link.relay.publish(&frame, link.now);
     let at_once = link.relay.sinks.rtp.len();
     assert!(at_once < 6, "{at_once} at once");
+    let newest = link.relay.media.routes.get(0).unwrap().rewriter.newest().0;
+    assert!(link.relay.nacked(&[newest], link.now).is_empty(), "nothing leaves again before it left");
     link.relay.publish(&[bytes::packet(0x7000, 1, 0, 111, b"voice", &[], true, 0)], link.now);
     let last = read(&link.relay.sinks.rtp.last().unwrap().2);
     assert_eq!(last.ssrc, 0x99, "it did not wait");
