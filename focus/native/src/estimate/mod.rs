@@ -133,9 +133,9 @@ impl Estimator {
         self.rtt
     }
 
-    /// What the peer's tracks could use, in bits a second.
+    /// What the peer's tracks could use, in bits a second; nobody asks for more than an estimate can be.
     pub fn want(&mut self, bps: f64) {
-        self.wanted = bps;
+        self.wanted = bps.min(MOST);
     }
 
     /// The peer's own estimate (REMB), for peers without transport-wide feedback; with it, it counts for nothing.
