@@ -27,6 +27,9 @@ const SECOND: u64 = 50;
 /// The sender of reports where nothing is sent: any value serves.
 const NOBODY: u32 = 1;
 
+/// In a second.
+const NANOS: i64 = 1_000_000_000;
+
 /// A moment on all clocks that a crowd needs.
 #[derive(Clone, Copy, Debug)]
 pub struct Moment {
@@ -43,6 +46,12 @@ impl Moment {
     #[must_use]
     pub fn seconds(&self) -> Seconds {
         self.now.saturating_duration_since(self.epoch).as_secs_f64()
+    }
+
+    /// When the kernel got what it stamped so, since the crowd's zero: the crowd may be late to read it.
+    fn seconds_at(&self, stamp: u64) -> Seconds {
+        let ahead = stamp.wrapping_sub(self.wall).cast_signed().clamp(-NANOS, NANOS);
+        self.seconds() + ahead as f64 / NANOS as f64
     }
 }
 
@@ -65,7 +74,7 @@ pub struct Tally {
     pub after_end: u64,
     /// Of a checked stream, with a payload type that is not its.
     pub wrong_payload_type: u64,
-    /// Of a checked stream, without a payload.
+    /// Without a payload: of a checked stream, and probes.
     pub padding: u64,
     /// Transport-wide feedback about a stream that is not its own: Chromium ignores it.
     pub stranger_feedback: u64,
@@ -199,7 +208,7 @@ impl Member {
         };
         let number = find(&header, datagram, book.watch.extensions.transport_cc);
         if let Some(number) = number.and_then(|bytes| bytes.try_into().ok()) {
-            self.arrivals.note(u16::from_be_bytes(number), header.ssrc, now);
+            self.arrivals.note(u16::from_be_bytes(number), header.ssrc, at.seconds_at(stamp));
         }
         let Some(peer) = wires.peer(self.key) else { return };
         if book.watch.ssrc != header.ssrc {
@@ -213,7 +222,7 @@ impl Member {
                 return;
             };
             let Some((original, payload)) = repair.payload.of(plain).split_first_chunk() else {
-                *if book.check.is_some() { &mut self.tally.padding } else { &mut self.tally.unopened } += 1;
+                self.tally.padding += 1;
                 return;
             };
             let index = book.repaired(u16::from_be_bytes(*original), now);
