@@ -194,13 +194,18 @@ impl Estimator {
             arrived.extend(Some(*one).filter(|one| one.arrived.is_some()));
         }
         arrived.sort_unstable_by_key(|one| (one.arrived, one.sequence));
-        for one in &arrived {
+        let mut rest = arrived.as_slice();
+        while let Some(one) = rest.first() {
+            // Packets of a frame mostly leave and arrive together, and say one thing; those of a probe are looked at singly.
+            let alike = |other: &&Told| other.arrived == one.arrived && other.sent == one.sent;
+            let count = if self.probes.is_out() { 1 } else { rest.iter().take_while(alike).count() };
+            let (run, after) = rest.split_at(count);
+            rest = after;
             let at = one.arrived.unwrap_or_default() as f64 / 4000.0;
-            let bytes = u32::from(one.size);
-            self.throughput.take(one.sent, at, bytes);
+            self.throughput.take(one.sent, at, run.iter().map(|one| u32::from(one.size)));
             self.queue.take(now, at - one.sent);
             self.calm.take(at, at - one.sent);
-            match self.probes.take(one.sequence, one.sent, at, bytes, self.bps) {
+            match self.probes.take(one.sequence, one.sent, at, u32::from(one.size), self.bps) {
                 // A probe makes a queue on purpose: only what is no probe says whether one grows.
                 Taken::Foreign => {
                     if let Some(step) = self.groups.take(now, one.sent, at) {

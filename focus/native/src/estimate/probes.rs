@@ -171,6 +171,12 @@ impl Probes {
         });
     }
 
+    /// Whether something is yet to be told of a probe.
+    #[must_use]
+    pub fn is_out(&self) -> bool {
+        !self.out.is_empty()
+    }
+
     /// A packet arrived, while the estimate is `bps`.
     pub fn take(&mut self, number: i64, sent: Seconds, arrived: Seconds, bytes: u32, bps: f64) -> Taken {
         let Some(place) = self.out.iter().position(|out| (out.first..=out.last).contains(&number)) else {
