@@ -296,7 +296,21 @@ RATES: tuple[Row, ...] = (
         from_json(median="median", least="least", most="most"),
         minutes=10,
     ),
-    Row(5, "packet-cost", "at most 1.15 x the cost per packet of the commit before, pacing and estimation on"),
+    Row(
+        5,
+        "packet-cost",
+        "at most 1.15 x the cost per packet of the commit before, pacing and estimation on",
+        "make bench NAME=packet_cost",
+        from_json(
+            us="us_per_packet",
+            before_us="before_us_per_packet",
+            ratio="ratio",
+            opening="opening_ratio",
+            steady="steady_ratio",
+            load="load",
+        ),
+        minutes=20,
+    ),
     Row(
         5,
         "plan-cost",

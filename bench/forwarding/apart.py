@@ -69,11 +69,7 @@ class Apart:
     """The near side. Made inside a running event loop; `close` ends the process."""
 
     def __init__(self, name: str, cpus: frozenset[int], settings: Settings = SETTINGS) -> None:
-        context = multiprocessing.get_context("spawn")
-        self._pipe, far = context.Pipe()
-        self._process = context.Process(target=serve, args=(far, name, cpus, settings), daemon=True)
-        self._process.start()
-        far.close()
+        self._pipe = self._launch(name, cpus, settings)
         self.events: list[Event] = []
         self.fingerprint = ("", "")
         self._replies: asyncio.Queue[Any] = asyncio.Queue()
@@ -81,6 +77,21 @@ class Apart:
         self._ended = False
         self._tasks: set[asyncio.Task[None]] = set()
         asyncio.get_running_loop().add_reader(self._pipe.fileno(), self._read)
+
+    def _launch(self, name: str, cpus: frozenset[int], settings: Settings) -> Connection:
+        """Start the process; the near end of the pipe to it."""
+        context = multiprocessing.get_context("spawn")
+        near, far = context.Pipe()
+        self._process = context.Process(target=serve, args=(far, name, cpus, settings), daemon=True)
+        self._process.start()
+        far.close()
+        return near
+
+    def _end(self) -> None:
+        """Wait for the process, whose pipe is closed."""
+        self._process.join(REPLY_WITHIN)
+        if self._process.is_alive():
+            self._process.kill()
 
     async def start(self) -> None:
         """Wait until the engine is there. Raises `RuntimeError` when its process ended."""
@@ -120,9 +131,7 @@ class Apart:
         asyncio.get_running_loop().remove_reader(self._pipe.fileno())
         # The far side ends when its pipe does.
         self._pipe.close()
-        await asyncio.to_thread(self._process.join, REPLY_WITHIN)
-        if self._process.is_alive():
-            self._process.kill()
+        await asyncio.to_thread(self._end)
 
     async def _reply(self) -> Any:
         async with asyncio.timeout(REPLY_WITHIN):

@@ -12,6 +12,7 @@ import itertools
 import os
 import secrets
 import time
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -196,10 +197,10 @@ def looped(order: Order) -> tuple[float, dict[str, int]]:
 
 async def standing(
     stack: AsyncExitStack, name: str, sinks: int, traffic: Traffic, cpus: frozenset[int], *,
-    joined: bool = False, coalesce: float = 0.0, workers: int = 1,
+    joined: bool = False, coalesce: float = 0.0, workers: int = 1, make: Callable[..., Apart] = Apart,
 ) -> tuple[Stand, ProcessPoolExecutor]:  # fmt: skip
     """Everybody connected, packets flown once. `joined`: sinks take GRO. `coalesce`, in ms, `workers`: the engine's."""
-    engine = Apart(name, cpus, Settings(addresses=("127.0.0.1",), coalesce=coalesce, workers=workers))
+    engine = make(name, cpus, Settings(addresses=("127.0.0.1",), coalesce=coalesce, workers=workers))
     stack.push_async_callback(engine.close)
     await engine.start()
     crowd = Crowd(opened=OPENED, joined=joined, rest_ms=REST)

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from bench import audio, restart, rooms, signalling, storm, workers
+from bench import audio, packet_cost, restart, rooms, signalling, storm, workers
 from bench.accept.row import Row
 from bench.accept.rows import ROWS
 from bench.forwarding import cases, cost
@@ -61,6 +61,7 @@ SAMPLES: dict[str, dict[str, Any]] = {
     "packet": judged("reference", Shape(270), {"reference": [Series(50, (STRETCH,), (STRETCH,), 0.0, "", 0.0)]}),
     "memory": {"bytes_each": 85987, "connected_bytes_each": 26030, "subscribers": 1000},
     **{f"packet-{case}": NATIVE for case in cases.CASES},
+    "packet-cost": packet_cost.judged(packet_cost.Taken([TAKEN] * 2, [TAKEN] * 2, [0], 9, 0, [10**8])) | {"load": 1.0},
     "audio": audio.judged(dict.fromkeys(("at once", "5 ms", "5 ms, own sizes"), ROW)) | {"load": 1.0},
     "rooms": rooms.judged({"a": ROW, "b": ROW}, "a", "b") | {"video_kbps": 500, "load": 1.0},
     "join-storm": storm.judged(STORM) | {"load": 1.0},
