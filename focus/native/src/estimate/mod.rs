@@ -169,6 +169,16 @@ impl Estimator {
         self.probes.due(now, ground)
     }
 
+    /// A probe of this rate begins to leave with this transport-wide number; then say `probed`, or `gave_up`.
+    pub fn probing(&mut self, now: Seconds, bps: f64, first: i64) {
+        self.probes.begins(now, bps, first);
+    }
+
+    /// The rest of the probe that leaves will not.
+    pub fn gave_up(&mut self) {
+        self.probes.give_up();
+    }
+
     /// A probe of this rate left as these transport-wide numbers.
     pub fn probed(&mut self, now: Seconds, bps: f64, numbers: std::ops::RangeInclusive<i64>) {
         self.probes.left(now, bps, numbers);

@@ -86,9 +86,9 @@ pub struct Ground {
 struct Out {
     bps: f64,
     at: Seconds,
-    /// Transport-wide numbers, extended.
+    /// Transport-wide numbers, extended. The last one is not known while it leaves.
     first: i64,
-    last: i64,
+    last: Option<i64>,
     /// Told of as arrived: how many, their bytes, first and last departure and arrival, and the sizes that do not count.
     count: u32,
     bytes: f64,
@@ -156,12 +156,27 @@ impl Probes {
     /// The probe of this rate left as the packets of these transport-wide numbers.
     pub fn left(&mut self, now: Seconds, bps: f64, numbers: std::ops::RangeInclusive<i64>) {
         let (first, last) = (*numbers.start(), *numbers.end());
+        if !self.out.last().is_some_and(|out| out.last.is_none() && out.first == first) {
+            self.begins(now, bps, first);
+        }
+        if let Some(out) = self.out.last_mut() {
+            (out.at, out.last) = (now, Some(last));
+        }
+    }
+
+    /// It came to nothing: what left of it was no probe.
+    pub fn give_up(&mut self) {
+        self.out.retain(|out| out.last.is_some());
+    }
+
+    /// A probe of this rate leaves from that number on. On a short path the first of it is told of before the last left.
+    pub fn begins(&mut self, now: Seconds, bps: f64, first: i64) {
         let never = (f64::INFINITY, f64::NEG_INFINITY);
         self.out.push(Out {
             bps,
             at: now,
             first,
-            last,
+            last: None,
             count: 0,
             bytes: 0.0,
             sent: never,
@@ -179,12 +194,10 @@ impl Probes {
 
     /// A packet arrived, while the estimate is `bps`.
     pub fn take(&mut self, number: i64, sent: Seconds, arrived: Seconds, bytes: u32, bps: f64) -> Taken {
-        let Some(place) = self.out.iter().position(|out| (out.first..=out.last).contains(&number)) else {
-            return Taken::Foreign;
-        };
+        let Some(place) = self.out.iter().position(|out| out.holds(number)) else { return Taken::Foreign };
         let Some(out) = self.out.get_mut(place) else { return Taken::Foreign };
         out.take(sent, arrived, f64::from(bytes));
-        if number != out.last && f64::from(out.count) < (out.last - out.first + 1) as f64 {
+        if out.last != Some(number) && out.all().is_none_or(|all| f64::from(out.count) < all) {
             return Taken::Part;
         }
         let done = self.out.remove(place);
@@ -207,6 +220,15 @@ impl Probes {
 }
 
 impl Out {
+    fn holds(&self, number: i64) -> bool {
+        number >= self.first && self.last.is_none_or(|last| number <= last)
+    }
+
+    /// How many packets left, once they have.
+    fn all(&self) -> Option<f64> {
+        Some((self.last? - self.first + 1) as f64)
+    }
+
     fn take(&mut self, sent: Seconds, arrived: Seconds, bytes: f64) {
         self.count += 1;
         self.bytes += bytes;
@@ -222,7 +244,7 @@ impl Out {
 
     /// Bits a second, and whether the path was full.
     fn found(&self) -> Option<(f64, bool)> {
-        if f64::from(self.count) < TOLD * (self.last - self.first + 1) as f64 || self.count < 2 {
+        if f64::from(self.count) < TOLD * self.all()? || self.count < 2 {
             return None;
         }
         let (leaving, arriving) = (self.sent.1 - self.sent.0, self.arrived.1 - self.arrived.0);
@@ -281,6 +303,21 @@ mod tests {
         about(found, 1e6);
         assert!(full);
         about(probes.due(0.1, GROUND).expect("another").bps, 0.9e6);
+    }
+
+    #[test]
+    fn a_probe_that_is_told_of_while_it_leaves_counts_whole_and_one_that_is_given_up_does_not() {
+        let mut probes = Probes::default();
+        let at = |number: i64| number as f64 * 0.004;
+        let told = |probes: &mut Probes, number| probes.take(number, at(number), at(number), 1000, GROUND.bps);
+        probes.begins(0.0, 2e6, 0);
+        assert!((0..5).all(|number| told(&mut probes, number) == Taken::Part));
+        probes.left(0.04, 2e6, 0..=9);
+        let found = (5..10).map(|number| told(&mut probes, number)).last();
+        assert!(matches!(found, Some(Taken::Found(bps, false)) if (bps / 2e6 - 1.0).abs() < 0.01), "{found:?}");
+        probes.begins(1.0, 2e6, 10);
+        probes.give_up();
+        assert_eq!(told(&mut probes, 10), Taken::Foreign);
     }
 
     #[test]

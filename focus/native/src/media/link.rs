@@ -120,6 +120,12 @@ impl Link {
         self.narrow = bps < self.need && bps < PLENTY * self.sent;
     }
 
+    /// No more of the probe that is leaving.
+    fn give_up(&mut self) {
+        self.probe = None;
+        self.estimator.gave_up();
+    }
+
     /// Whether the peer may have something again.
     pub fn may_repeat(&mut self, now: Seconds) -> bool {
         let bytes = AGAIN * self.estimator.bps() / 8.0;
@@ -208,6 +214,7 @@ impl Media {
         }
         if let Some(cluster) = link.estimator.probe(now) {
             let first = peer.departures.number();
+            link.estimator.probing(now, cluster.bps, first);
             link.probe = Some(Probe { cluster, first, packets: 0, bytes: 0, began: now, next: now });
             self.probing.push(key);
         }
@@ -252,7 +259,7 @@ impl Media {
         // A clock that stood still is no reason for a burst: what it would find is a queue.
         let late = now - probe.next;
         let Some(route) = route.filter(|_| late < 0.5) else {
-            link.probe = None;
+            link.give_up();
             return false;
         };
         let Some(track) = tracks.get(route.track) else { return false };
@@ -264,7 +271,7 @@ impl Media {
                 .flatten()
                 .or_else(|| route.pad(wanted.saturating_sub(HEAD), now, &mut peer.departures, sinks));
             let Some(bytes) = sent else {
-                link.probe = None;
+                link.give_up();
                 return false;
             };
             tally.probes_out += 1;

@@ -8,6 +8,8 @@ use super::*;
 const DELAY: f64 = 0.03;
 /// Seconds of queue before the bottleneck; what would wait longer is lost.
 const QUEUE: f64 = 0.3;
+/// Milliseconds.
+const FEEDBACK: u64 = 60;
 
 /// One camera, one subscriber, and a link between the focus and it.
 struct Link {
@@ -21,6 +23,9 @@ struct Link {
     estimate: u64,
     used: HashSet<(u32, u64)>,
     longest_queue: f64,
+    /// Milliseconds by which its feedback is behind the focus's ticks.
+    told_late: u64,
+    delay: f64,
 }
 
 impl Link {
@@ -40,6 +45,8 @@ impl Link {
             estimate: 0,
             used: HashSet::new(),
             longest_queue: 0.0,
+            told_late: 0,
+            delay: DELAY,
         }
     }
 
@@ -62,7 +69,7 @@ impl Link {
             self.free = self.now + wait + 8.0 * (data.len() + 44) as f64 / bps;
             let number = packet.extensions.iter().find(|element| element.0 == 5).map(|element| &element.1);
             let number = u16::from_be_bytes(number.unwrap().as_slice().try_into().unwrap());
-            self.way.push_back((self.free + DELAY, number));
+            self.way.push_back((self.free + self.delay, number));
         }
         while self.way.front().is_some_and(|first| first.0 <= self.now) {
             let (at, number) = self.way.pop_front().unwrap();
@@ -91,7 +98,7 @@ impl Link {
                 self.relay.media.pace(at, &mut self.relay.sinks, &mut self.relay.tally);
             }
             self.carry(link);
-            if step.is_multiple_of(60) {
+            if step % FEEDBACK == self.told_late {
                 let mut told = vec![];
                 self.arrivals.feedback(1, &mut vec![], |packet| told.push(packet.to_vec()));
                 told.iter().for_each(|packet| self.relay.control(S, packet, self.now));
@@ -222,4 +229,17 @@ fn a_frame_for_a_narrow_link_leaves_in_pieces_in_order_and_a_voice_passes_it() {
     let got = link.relay.got();
     assert!(got.len() >= 12 && steps(&got).iter().all(|step| *step == 1), "{:?}", steps(&got));
     assert_eq!(link.relay.dropped(Drop::PacerFull), 0);
+}
+
+#[test]
+fn what_a_link_carries_is_found_in_whatever_moment_it_is_told_of() {
+    for late in 0..6 {
+        let mut link = Link::new(0);
+        // So short a path that the first of a probe is told of before the last left.
+        (link.told_late, link.delay) = (10 * late, 0.001);
+        link.run(1.0, 2.6e6, 1e8);
+        assert!(link.relay.media.need(S, 8_000_000));
+        link.run(1.5, 2.6e6, 1e8);
+        assert!(link.estimate > 8_000_000, "{late}: {}", link.estimate);
+    }
 }
