@@ -11,12 +11,14 @@ from typing import Any
 
 import pytest
 
-from bench import audio, packet_cost, restart, rooms, signalling, storm, workers
+from bench import audio, loss, packet_cost, restart, rooms, signalling, storm, switch_time, workers
 from bench.accept.row import Row
 from bench.accept.rows import ROWS
 from bench.forwarding import cases, cost
 from bench.forwarding.camera import Shape
 from bench.forwarding.figures import Series, Stretch, judged
+from bench.link import Carried
+from bench.loss import Moment
 
 MEASURED = {row.name: row for row in ROWS if row.command and re.search(r"make (bench|soak)", row.command)}
 
@@ -24,6 +26,13 @@ STAGE = {
     "rate": 20.0, "seconds": 60.0, "invites": 1200, "lost": 0, "p50_ms": 370.3, "p95_ms": 679.0,
     "focus_cores": 0.14, "synapse_cores": 0.457,
 }  # fmt: skip
+SEEN = {
+    "link": {
+        "concealed": [0.004, 0.005, 0.004], "down_s": [0.4, 0.8], "up_s": 3.2, "frozen_s": 0.3, "kbps": [1336, 736],
+    },
+    "bystander": {"tiles": 9, "lower": 0, "frozen_s": 0.0},
+    "load": 1.0,
+}
 CALL = {"frames_per_second": 29.9, "freezes": 0, "apart_ms_median": 21.0}
 USED = {"seconds": 60.0, "cores": 0.5, "rss_mb": 120.0}
 STRETCH = Stretch(10.0, 0.05, 1000, 1000, 0, (0.001, 0.002))
@@ -72,6 +81,12 @@ SAMPLES: dict[str, dict[str, Any]] = {
         "full_ms": 94.4, "incremental_ms": 1.4, "blocked_ms_p99": 14.2, "blocked_ms_most": 75.1, "load": 1.0,
     },
     "workers": workers.judged([TAKEN], [TAKEN]),
+    "thin-link": SEEN,
+    "bystander": SEEN,
+    "switch-time": {**switch_time.judged([[9.0] + [0.03] * 30]), "load": 1.0},
+    "loss": {
+        **loss.judged([Moment(0, 0, {"f": 0}), Moment(5, 140, {"f": 1})], 90, Carried(1000, 100)), "load": 1.0,
+    },
 }
 
 
