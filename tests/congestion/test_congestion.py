@@ -10,21 +10,17 @@ from tests.congestion.cases import HARDER, TABLE, Case
 from tests.congestion.figures import figures
 from tests.congestion.play import played
 
-SHORT = {"5.4", "5.1, 10 % lost in bursts"}
-"Found short by `make bench NAME=congestion`: equal flows on some seeds, and a path that loses packets in bursts."
 ENGINES = ["native"] if available() else []
 pytestmark = [pytest.mark.slow, pytest.mark.parametrize("engine", ENGINES)]
 
 
-@pytest.mark.parametrize("case", [case for case in TABLE if case.name not in SHORT], ids=lambda case: case.name)
+@pytest.mark.parametrize("case", TABLE, ids=lambda case: case.name)
 def test_a_path_is_used_its_queue_stays_short_and_equals_get_the_same(case: Case, engine: str) -> None:
     assert missed(case.name, figures(played(case, estimate()))) == []
 
 
 @pytest.mark.parametrize(
-    "case",
-    [case for case in HARDER if case.name.startswith(("5.1", "5.4")) and case.name not in SHORT],
-    ids=lambda case: case.name,
+    "case", [case for case in HARDER if case.name.startswith(("5.1", "5.4"))], ids=lambda case: case.name
 )
 def test_delay_bursts_of_loss_and_late_feedback_let_nothing_collapse(case: Case, engine: str) -> None:
     assert collapsed(figures(played(case, estimate()))) == []

@@ -21,8 +21,19 @@ const ANSWER: Seconds = 0.1;
 /// Frames of a second and bytes of a packet that additive growth reckons with.
 const FRAMES: f64 = 30.0;
 const PACKET_BITS: f64 = 1200.0 * 8.0;
+/// Bits a second that additive growth adds in a second at 1 Mbit/s while nothing stands in the queue.
+const EVEN_GROWTH: f64 = 50_000.0;
+/// The path counts as full for so long after each overuse: what is free on it then is what somebody gave up.
+const FULL: Seconds = 20.0;
 /// Before anything is known of the throughput, the estimate is halved that often.
 const BLIND: Seconds = 0.2;
+
+/// So much for 1 Mbit/s, and with the fourth root of the estimate for others: nearly the same for all who share a path, so that
+/// they come to the same, and yet not out of proportion on a thin or a fat one.
+#[must_use]
+pub fn evenly(at_a_megabit: f64, bps: f64) -> f64 {
+    at_a_megabit * (bps / 1e6).sqrt().sqrt()
+}
 
 /// A mean and a spread of the throughput at which queues began to grow.
 #[derive(Debug, Default)]
@@ -70,6 +81,8 @@ pub struct Aimd {
     capacity: Capacity,
     changed: Option<Seconds>,
     reduced: Option<Seconds>,
+    /// To a known throughput.
+    fell: Option<Seconds>,
 }
 
 impl Aimd {
@@ -84,6 +97,7 @@ impl Aimd {
             capacity: Capacity::default(),
             changed: None,
             reduced: None,
+            fell: None,
         }
     }
 
@@ -93,10 +107,10 @@ impl Aimd {
         self.bps
     }
 
-    /// Whether it fell for overuse since the path was last known to be wider.
+    /// Whether the path was full of late.
     #[must_use]
-    pub fn has_met_the_capacity(&self) -> bool {
-        self.capacity.mean.is_some()
+    pub fn has_met_the_capacity(&self, now: Seconds) -> bool {
+        self.fell.is_some_and(|fell| now - fell < FULL)
     }
 
     /// A measurement that is better than any reckoning, such as a probe's.
@@ -105,9 +119,9 @@ impl Aimd {
         self.changed = Some(now);
     }
 
-    /// Take what the newest feedback said. `limited`: the sender does not use what it has, so growth proves nothing.
-    /// Returns whether the estimate fell for overuse.
-    pub fn take(&mut self, now: Seconds, usage: Usage, through: Option<f64>, rtt: Seconds, limited: bool) -> bool {
+    /// Take what the newest feedback said. `room`: 1 while nothing stands in the queue, 0 when something does; None: growth
+    /// would prove nothing, as the sender does not use what it has. Returns whether the estimate fell for overuse.
+    pub fn take(&mut self, now: Seconds, usage: Usage, through: Option<f64>, rtt: Seconds, room: Option<f64>) -> bool {
         match usage {
             Usage::Over => self.fall(now, through, rtt),
             Usage::Under => {
@@ -119,35 +133,38 @@ impl Aimd {
                     self.state = State::Increase;
                     self.changed = Some(now);
                 }
-                self.rise(now, through, rtt, limited);
+                self.rise(now, through, rtt, room);
                 false
             }
         }
     }
 
-    fn rise(&mut self, now: Seconds, through: Option<f64>, rtt: Seconds, limited: bool) {
+    fn rise(&mut self, now: Seconds, through: Option<f64>, rtt: Seconds, room: Option<f64>) {
         let since = now - self.changed.replace(now).unwrap_or(now);
         let Some(through) = through else { return };
         if self.capacity.bounds().is_some_and(|bounds| through > bounds.1) {
             self.capacity = Capacity::default();
         }
-        let limit = if limited { self.bps } else { LEAD * through + LEAD_BPS };
+        let Some(room) = room else { return };
+        let limit = LEAD * through + LEAD_BPS;
         if self.bps >= limit {
             return;
         }
-        let grown = if self.capacity.mean.is_some() {
-            self.bps + since * self.additive(rtt)
+        let grown = if self.has_met_the_capacity(now) {
+            self.bps + since * self.additive(rtt, room)
         } else {
             self.bps + (self.bps * (GROWTH.powf(since.min(1.0)) - 1.0)).max(LEAST_GROWTH * since.min(1.0))
         };
         self.bps = grown.min(limit).clamp(self.least, self.most);
     }
 
-    /// Bits a second to add in a second: about half a packet for each time that the path takes to answer.
-    fn additive(&self, rtt: Seconds) -> f64 {
+    /// Bits a second to add in a second: about half a packet for each time that the path takes to answer; more while nothing
+    /// stands in the queue, but no more than far from the capacity.
+    fn additive(&self, rtt: Seconds, room: f64) -> f64 {
         let frame = self.bps / FRAMES;
         let packet = frame / (frame / PACKET_BITS).ceil().max(1.0);
-        (packet / (2.0 * (rtt + ANSWER))).max(4000.0)
+        let even = evenly(EVEN_GROWTH, self.bps).min((GROWTH - 1.0) * self.bps);
+        (packet / (2.0 * (rtt + ANSWER))).max(4000.0).max(room * even)
     }
 
     fn fall(&mut self, now: Seconds, through: Option<f64>, rtt: Seconds) -> bool {
@@ -178,6 +195,7 @@ impl Aimd {
         self.state = State::Hold;
         self.changed = Some(now);
         self.reduced = Some(now);
+        self.fell = Some(now);
         true
     }
 }
@@ -188,7 +206,7 @@ mod tests {
 
     fn normal(aimd: &mut Aimd, from: f64, seconds: f64, through: f64) {
         for at in 0..(seconds * 10.0) as u32 {
-            aimd.take(from + f64::from(at) * 0.1, Usage::Normal, Some(through), 0.05, false);
+            aimd.take(from + f64::from(at) * 0.1, Usage::Normal, Some(through), 0.05, Some(0.0));
         }
     }
 
@@ -204,9 +222,9 @@ mod tests {
     #[test]
     fn overuse_steps_down_to_what_gets_through_once_a_round_trip_and_then_it_creeps() {
         let mut aimd = Aimd::new(2e6, 1e4, 1e8);
-        assert!(aimd.take(1.0, Usage::Over, Some(1.5e6), 0.1, false));
+        assert!(aimd.take(1.0, Usage::Over, Some(1.5e6), 0.1, Some(1.0)));
         assert_eq!(aimd.bps(), 0.85 * 1.5e6 - 5000.0);
-        assert!(!aimd.take(1.05, Usage::Over, Some(1.4e6), 0.1, false), "the path has not answered yet");
+        assert!(!aimd.take(1.05, Usage::Over, Some(1.4e6), 0.1, Some(1.0)), "the path has not answered yet");
         let after = aimd.bps();
         normal(&mut aimd, 1.2, 10.0, 1.25e6);
         let grown = aimd.bps() - after;
@@ -216,9 +234,9 @@ mod tests {
     #[test]
     fn without_a_figure_of_the_throughput_it_is_halved() {
         let mut aimd = Aimd::new(2e6, 1e4, 1e8);
-        assert!(aimd.take(1.0, Usage::Over, None, 0.1, false));
-        assert!(!aimd.take(1.1, Usage::Over, None, 0.1, false));
-        assert!(aimd.take(1.21, Usage::Over, None, 0.1, false));
+        assert!(aimd.take(1.0, Usage::Over, None, 0.1, Some(1.0)));
+        assert!(!aimd.take(1.1, Usage::Over, None, 0.1, Some(1.0)));
+        assert!(aimd.take(1.21, Usage::Over, None, 0.1, Some(1.0)));
         assert_eq!(aimd.bps(), 5e5);
     }
 
@@ -226,8 +244,24 @@ mod tests {
     fn who_does_not_use_what_there_is_proves_nothing() {
         let mut aimd = Aimd::new(1e6, 1e4, 1e8);
         for at in 0..100 {
-            aimd.take(f64::from(at) * 0.1, Usage::Normal, Some(1e6), 0.05, true);
+            aimd.take(f64::from(at) * 0.1, Usage::Normal, Some(1e6), 0.05, None);
         }
         assert_eq!(aimd.bps(), 1e6);
+    }
+
+    #[test]
+    fn on_a_full_path_all_grow_by_about_the_same_and_slower_with_something_in_the_queue() {
+        let grown = |bps: f64, room: f64| {
+            let mut aimd = Aimd::new(bps, 1e4, 1e8);
+            aimd.take(0.0, Usage::Over, Some(bps), 0.1, None);
+            let before = aimd.bps();
+            for at in 1..=11 {
+                aimd.take(f64::from(at) * 0.1, Usage::Normal, Some(bps), 0.1, Some(room));
+            }
+            aimd.bps() - before
+        };
+        assert!(grown(4e6, 1.0) < 1.6 * grown(1e6, 1.0), "{} and {}", grown(4e6, 1.0), grown(1e6, 1.0));
+        assert!(grown(1e6, 0.0) < 0.6 * grown(1e6, 1.0));
+        assert!(grown(1e5, 1.0) < 0.1 * 1e5);
     }
 }

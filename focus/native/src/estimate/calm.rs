@@ -32,8 +32,15 @@ impl Calm {
     /// Whether some packet of late was hardly slower than the fastest ever, which took `floor`.
     #[must_use]
     pub fn calm(&self, floor: Option<Seconds>) -> bool {
+        self.standing(floor).is_some_and(|standing| standing < NONE)
+    }
+
+    /// Seconds that all packets of late waited at least, where the fastest ever took `floor`: what stands in the queue, without
+    /// the frames that come and go. None before the first.
+    #[must_use]
+    pub fn standing(&self, floor: Option<Seconds>) -> Option<Seconds> {
         let least = self.least.into_iter().chain(self.before).min_by(f64::total_cmp);
-        least.zip(floor).is_some_and(|(least, floor)| least - floor < NONE)
+        least.zip(floor).map(|(least, floor)| least - floor)
     }
 }
 

@@ -1,7 +1,9 @@
 //! What the losses allow: the bandwidth under which what got lost is most likely.
 //!
 //! Pure. libwebrtc's second loss-based estimator: some loss is the path's own (radio), the rest is
-//! what a full queue dropped; both are fitted to the last twenty observations.
+//! what a full queue dropped; both are fitted to the last twenty observations. Beyond libwebrtc: what gets lost though nothing
+//! waits in a queue, and was lost when less was sent too, is the path's own. More of it is tolerated, and it is no
+//! reason to send less. What a policer drops meets no queue either, but less of it is lost at lower rates.
 
 use std::collections::VecDeque;
 
@@ -14,16 +16,28 @@ const MOST: usize = 20;
 const LEAST: usize = 3;
 /// Weight of an observation, to the power of its age.
 const AGEING: f64 = 0.9;
-/// Where more loss than that is no good whatever the bandwidth.
+/// Where more loss than that is no good whatever the bandwidth: unless the path's own is known to be more, up to the other.
 const TOLERABLE: f64 = 0.05;
+const MOST_TOLERABLE: f64 = 0.15;
+/// So much more than that makes lower bandwidths likelier.
+const TOO_MUCH: f64 = 0.1;
 /// Bits a second: the estimate is capped at so much over the excess of loss.
 const BALANCE: f64 = 75_000.0;
 /// Growth within `GROWING` while losses are the limit.
 const GROWTH: f64 = 1.3;
 const GROWING: Seconds = 0.3;
 const NEWTON: f64 = 0.75;
-/// Part of the packets.
-const LOSSY: f64 = 0.03;
+/// What gets lost is kept by rate, in steps of a quarter of an octave from the lowest.
+const LOWEST: f64 = 30_000.0;
+const STEPS: usize = 48;
+const STEPS_OF_AN_OCTAVE: f64 = 4.0;
+/// Of a step, the older observations weigh so much with each new one.
+const KEPT: f64 = 0.9;
+/// What is lost at a rate is held against what was lost at so much of it or less, over two octaves.
+const LESS: f64 = 0.85;
+const BELOW: usize = 8;
+/// Packets that say something of losses.
+const ENOUGH: f64 = 30.0;
 /// Of the path's own loss.
 const LEAST_INHERENT: f64 = 1e-3;
 
@@ -33,6 +47,8 @@ struct Observed {
     lost: f64,
     /// Bits a second that were sent.
     rate: f64,
+    /// Something stood in the queue.
+    queued: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -52,6 +68,9 @@ pub struct Losses {
     best: Fit,
     limited: bool,
     grown: Option<(Seconds, f64)>,
+    /// Lost of so many packets while nothing stood in the queue, by rate.
+    calm: [(f64, f64); STEPS],
+    tolerable: f64,
 }
 
 impl Default for Losses {
@@ -64,20 +83,26 @@ impl Default for Losses {
             best: Fit { bps: f64::INFINITY, inherent: 0.01 },
             limited: false,
             grown: None,
+            calm: [(0.0, 0.0); STEPS],
+            tolerable: TOLERABLE,
         }
     }
 }
 
 impl Losses {
-    /// One packet that was told of: when it left, its size, and whether it arrived.
-    pub fn take(&mut self, sent: Seconds, bytes: u32, arrived: bool) {
+    /// One packet that was told of: when it left, its size, whether it arrived, and whether something stood in the queue.
+    pub fn take(&mut self, sent: Seconds, bytes: u32, arrived: bool, queued: bool) {
         let first = *self.first.get_or_insert(sent);
         self.partial.packets += 1.0;
         self.partial.lost += f64::from(u8::from(!arrived));
+        self.partial.queued |= queued;
         self.bits += 8.0 * f64::from(bytes);
         let span = sent - first;
         if span >= OBSERVATION {
             let done = Observed { rate: self.bits / span, ..std::mem::take(&mut self.partial) };
+            if let Some(calm) = self.calm.get_mut(step(done.rate)).filter(|_| !done.queued) {
+                *calm = (KEPT * calm.0 + done.lost, KEPT * calm.1 + done.packets);
+            }
             self.window.push_back(done);
             if self.window.len() > MOST {
                 self.window.pop_front();
@@ -103,10 +128,15 @@ impl Losses {
         })
     }
 
-    /// More gets lost, over the last seconds, than a queue that overflows now and then explains.
-    #[must_use]
-    pub fn lossy(&self) -> bool {
-        self.average() > LOSSY
+    /// The part that may be lost at such a rate: what was lost without a queue when less was sent, or, where nobody ever sent less,
+    /// at that rate.
+    fn tolerable(&self, bps: f64) -> f64 {
+        let known = [LESS * bps, bps].into_iter().find_map(|most| {
+            let below = self.calm.iter().take(step(most) + 1).rev().take(BELOW);
+            let (lost, packets) = below.fold((0.0, 0.0), |sum, calm| (sum.0 + calm.0, sum.1 + calm.1));
+            (packets >= ENOUGH).then(|| lost / packets)
+        });
+        known.unwrap_or_default().clamp(TOLERABLE, MOST_TOLERABLE)
     }
 
     /// Whether losses, and not delay, are the limit.
@@ -134,6 +164,7 @@ impl Losses {
             self.best.bps = delay_based;
         }
         let average = self.average();
+        self.tolerable = self.tolerable(self.best.bps.min(delay_based));
         let bound = if self.limited { self.growth(now) } else { f64::INFINITY };
         let mut found: Option<(f64, Fit)> = None;
         let candidates = [
@@ -155,7 +186,8 @@ impl Losses {
             best.bps = self.best.bps;
         }
         self.best = best;
-        let cap = if average > TOLERABLE { BALANCE / (average - TOLERABLE) } else { f64::INFINITY };
+        let excess = average - self.tolerable;
+        let cap = if excess > 0.0 { BALANCE / excess } else { f64::INFINITY };
         let allowed = best.bps.min(cap);
         self.limited = allowed < delay_based;
         if self.limited {
@@ -188,13 +220,13 @@ impl Losses {
         if second < 0.0 {
             fit.inherent -= NEWTON * first / second;
         }
-        fit.inherent = fit.inherent.clamp(LEAST_INHERENT, 0.05 + BALANCE / fit.bps);
+        fit.inherent = fit.inherent.clamp(LEAST_INHERENT, self.tolerable + BALANCE / fit.bps);
         fit
     }
 
     fn likelihood(&self, fit: Fit, average: f64) -> f64 {
         let preference = |factor: f64| {
-            let to_go = 0.15 - average;
+            let to_go = self.tolerable + TOO_MUCH - average;
             factor * to_go / (0.002 + to_go.abs())
         };
         let kbps = fit.bps / 1000.0;
@@ -206,6 +238,12 @@ impl Losses {
             })
             .sum()
     }
+}
+
+/// Of a rate, where what gets lost at it is kept.
+fn step(rate: f64) -> usize {
+    let octaves = (rate / LOWEST).max(1.0).log2();
+    ((STEPS_OF_AN_OCTAVE * octaves) as usize).min(STEPS - 1)
 }
 
 /// How likely a packet is to be lost when so much is sent.
@@ -221,11 +259,12 @@ mod tests {
 
     /// Send at a rate for some seconds; every so many packets one is lost. Returns the estimate at the end.
     fn run(losses: &mut Losses, from: f64, seconds: f64, rate: f64, each: u32, delay_based: f64) -> f64 {
+        let queued = each != 0;
         let spacing = 8000.0 / rate;
         let mut found = 0.0;
         for at in 0..(seconds / spacing) as u32 {
             let now = from + f64::from(at) * spacing;
-            losses.take(now, 1000, each == 0 || at % each != 0);
+            losses.take(now, 1000, each == 0 || at % each != 0, queued);
             if at % 20 == 0 {
                 found = losses.bps(now, delay_based, Some(0.97 * rate), false);
             }
@@ -247,8 +286,8 @@ mod tests {
             for at in 0..400 {
                 let now = 0.01 * f64::from(at);
                 let bytes = 100 + draw.below(1400) as u32;
-                short.take(now, bytes, true);
-                long.take(now, bytes, true);
+                short.take(now, bytes, true, false);
+                long.take(now, bytes, true, false);
                 delay_based *= 0.95 + 0.1 * draw.below(1000) as f64 / 1000.0;
                 let (through, idle) = (Some(5000.0 * draw.below(800) as f64), draw.below(2) == 0);
                 if at % 10 == 0 && short.window.len() >= LEAST {
@@ -279,5 +318,33 @@ mod tests {
         assert!(losses.limits());
         let back = run(&mut losses, 15.0, 20.0, 6e5, 0, 1.2e6);
         assert!(back > 1.1e6, "{back}");
+    }
+
+    /// What is allowed in the end on a path without a queue, which loses a tenth in bursts, or all above a rate. The sender goes
+    /// to and fro below what it may.
+    fn without_a_queue(own: u64, policed: f64) -> f64 {
+        let (mut losses, mut draw) = (Losses::default(), Draw::new(5));
+        let (mut now, mut allowed, mut burst, mut sum) = (0.0, 1e6, false, 0.0);
+        for at in 0..600 {
+            let rate = allowed * (0.75 + 0.25 * f64::from(at % 8) / 7.0);
+            let packets = (rate * 0.1 / 8000.0) as u32;
+            for packet in 0..packets {
+                burst = if burst { draw.below(3) != 0 } else { draw.below(27) < own };
+                let policed = draw.below(1000) < (1000.0 * (1.0 - policed / rate)).max(0.0) as u64;
+                losses.take(now + 0.1 * f64::from(packet) / f64::from(packets), 1000, !burst && !policed, false);
+            }
+            now += 0.1;
+            allowed = losses.bps(now, 2e6, Some(0.9 * rate), false);
+            sum += if at >= 200 { allowed / 400.0 } else { 0.0 };
+        }
+        sum
+    }
+
+    #[test]
+    fn what_is_lost_at_every_rate_without_a_queue_is_the_paths_own_and_what_less_sending_saves_is_not() {
+        let own = without_a_queue(1, f64::INFINITY);
+        assert!(own > 1.8e6, "{own}");
+        let policed = without_a_queue(0, 1e6);
+        assert!((0.9e6..1.5e6).contains(&policed), "{policed}");
     }
 }

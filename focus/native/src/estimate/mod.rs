@@ -44,6 +44,12 @@ const LOOK: Seconds = 1.0;
 const SHORT_LOOK: Seconds = 0.25;
 /// Behind a queue so long nothing that can wait should be sent.
 const QUEUED: Seconds = 0.1;
+/// So long a queue is of a path that got narrow.
+const LONG: Seconds = 0.12;
+/// With so much standing in the queue there is no room left.
+const STOOD: Seconds = 0.015;
+/// Up to here nothing stands in it, as far as losses are concerned.
+const STANDS: Seconds = 0.01;
 /// Of what gets through a standing queue.
 const CAREFUL: f64 = 0.97;
 /// In terms of what could be used: more than that is of no use.
@@ -163,8 +169,7 @@ impl Estimator {
             wanted: self.wanted,
             limited: self.limited.since(),
             blocked: self.warns() || self.losses.limits() || self.queue.part() < 1.0,
-            // Where packets get lost anyway, a long probe never comes through whole.
-            met: self.aimd.has_met_the_capacity() && !self.losses.lossy(),
+            met: self.aimd.has_met_the_capacity(now),
         };
         self.probes.due(now, ground)
     }
@@ -199,10 +204,7 @@ impl Estimator {
         let mut found = None;
         let mut arrived = std::mem::take(&mut self.arrived);
         arrived.clear();
-        for one in told {
-            self.losses.take(one.sent, u32::from(one.size), one.arrived.is_some());
-            arrived.extend(Some(*one).filter(|one| one.arrived.is_some()));
-        }
+        arrived.extend(told.iter().filter(|one| one.arrived.is_some()));
         arrived.sort_unstable_by_key(|one| (one.arrived, one.sequence));
         let mut rest = arrived.as_slice();
         while let Some(one) = rest.first() {
@@ -226,11 +228,15 @@ impl Estimator {
                 Taken::Part => self.forget_the_delay(),
                 // What a full path let through may be others' share; with none known, it is a beginning.
                 Taken::Found(bps, full) => {
-                    found = found.or(Some(bps).filter(|_| !full || !self.aimd.has_met_the_capacity()));
+                    found = found.or(Some(bps).filter(|_| !full || !self.aimd.has_met_the_capacity(now)));
                 }
             }
         }
         self.arrived = arrived;
+        let queued = self.calm.standing(self.queue.floor()).is_some_and(|standing| standing > STANDS);
+        for one in told {
+            self.losses.take(one.sent, u32::from(one.size), one.arrived.is_some(), queued);
+        }
         self.decide(now, found, told.iter().all(|one| one.arrived.is_some()))
     }
 
@@ -250,7 +256,7 @@ impl Estimator {
             return false;
         }
         // A path that got narrow shows in the newest packets first.
-        let window = if usage == Usage::Over { SHORT_LOOK } else { LOOK };
+        let window = if usage == Usage::Over || self.queue.seconds() > LONG { SHORT_LOOK } else { LOOK };
         let through = self.throughput.bps(window);
         let idle = self.limited.since().is_some();
         let rtt = self.rtt.unwrap_or(0.2);
@@ -259,7 +265,9 @@ impl Estimator {
             Some(found) if found > self.aimd.bps() => self.aimd.set(now, found),
             _ => {
                 // Nor does a queue that has yet to drain say that there is room.
-                if self.aimd.take(now, usage, through, rtt, idle || self.queue.part() < 1.0) {
+                let standing = self.calm.standing(self.queue.floor()).unwrap_or_default();
+                let room = Some((1.0 - standing / STOOD).max(0.0)).filter(|_| !idle && self.queue.part() >= 1.0);
+                if self.aimd.take(now, usage, through, rtt, room) {
                     self.probes.fell(now, before, self.aimd.bps());
                 }
             }

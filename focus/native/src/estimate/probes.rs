@@ -5,6 +5,7 @@
 //! or not, since a sender stuck on a discrete layer is neither idle nor able to grow, and since a
 //! link that got wider shows by nothing else.
 
+use super::aimd::evenly;
 use crate::media::Seconds;
 
 /// The first two, as multiples of where the estimate begins.
@@ -14,12 +15,20 @@ const FURTHER: f64 = 0.7;
 const DOUBLE: f64 = 2.0;
 /// The one that is sent every few seconds asks for so much where the path has been full.
 const CAUTIOUS: f64 = 1.5;
+/// On such a path, one that came through raises the estimate by so many bits a second at 1 Mbit/s, and each that follows at
+/// once by twice as much: what others left for a moment is not taken as a whole, and what is free for good is, soon.
+const STEP: f64 = 100_000.0;
+/// But by no more than that of the estimate.
+const MOST_STEP: f64 = 0.5;
 /// Less than that above the estimate is not worth a probe.
 const MORE: f64 = 1.05;
 /// Nothing comes back of a probe after that.
 const PATIENCE: Seconds = 1.0;
-/// Between probes while more could be used: 1 % of the bytes, and a queue of 15 ms where the path is full.
-const EACH: Seconds = 2.5;
+/// Between probes while more could be used, from half of it to one and a half, so that no two who share a path ask at the same time
+/// again and again: 3 % of the bytes, and a queue of 15 ms where the path is full.
+const EACH: Seconds = 1.7;
+/// What a fall leaves free is there to drain the queue, and for all.
+const AFTER_A_FALL: Seconds = 0.7;
 /// A fall below so much of the estimate, which may be over soon.
 const FALL: f64 = 0.66;
 const BACK: f64 = 0.85;
@@ -32,7 +41,7 @@ const SHARED_SECONDS: Seconds = 0.04;
 /// See [`LEAST_SECONDS`].
 pub const LEAST_PACKETS: u32 = 5;
 /// Of its packets and bytes, so much must be told of.
-const TOLD: f64 = 0.8;
+const TOLD: f64 = 0.6;
 /// An answer that much faster than it was sent is a compressed queue, not a fast path.
 const COMPRESSED: f64 = 2.0;
 /// Below so much of the sending rate the path was full.
@@ -85,6 +94,8 @@ pub struct Ground {
 #[derive(Clone, Copy, Debug)]
 struct Out {
     bps: f64,
+    /// The path had been full.
+    met: bool,
     at: Seconds,
     /// Transport-wide numbers, extended. The last one is not known while it leaves.
     first: i64,
@@ -106,7 +117,15 @@ pub struct Probes {
     out: Vec<Out>,
     last: Option<Seconds>,
     wanted: f64,
+    /// Far, and from where.
     fell: Option<(Seconds, f64)>,
+    /// At all.
+    fallen: Option<Seconds>,
+    met: bool,
+    /// Probes in a row that came through a path that had been full.
+    streak: i32,
+    /// From 0 to 1.
+    chance: f64,
 }
 
 impl Probes {
@@ -124,7 +143,7 @@ impl Probes {
         } else if self.pending.is_empty() && self.out.is_empty() {
             self.ask(now, ground, rose);
         }
-        self.wanted = ground.wanted;
+        (self.wanted, self.met) = (ground.wanted, ground.met);
         if self.out.len() >= MOST_OUT {
             return None;
         }
@@ -148,7 +167,10 @@ impl Probes {
         }
         if rose && ground.limited.is_some() {
             self.pending.extend([DOUBLE * ground.wanted, ground.wanted]);
-        } else if since >= EACH {
+        } else if since >= (0.5 + self.chance) * EACH && self.fallen.is_none_or(|at| now - at >= AFTER_A_FALL) {
+            // The last digits of an estimate are chance enough.
+            let digits = ground.bps.to_bits().wrapping_mul(0x9E37_79B9_7F4A_7C15);
+            (self.streak, self.chance) = (0, (digits >> 40) as f64 / f64::from(1 << 24));
             self.pending.push(if ground.met { CAUTIOUS } else { DOUBLE } * ground.bps);
         }
     }
@@ -174,6 +196,7 @@ impl Probes {
         let never = (f64::INFINITY, f64::NEG_INFINITY);
         self.out.push(Out {
             bps,
+            met: self.met,
             at: now,
             first,
             last: None,
@@ -203,16 +226,25 @@ impl Probes {
         let done = self.out.remove(place);
         let Some((found, full)) = done.found() else { return Taken::Part };
         if full {
+            self.streak = 0;
             self.pending.extend(Some(CAREFUL * found).filter(|asked| *asked > MORE * bps));
-        } else if found > FURTHER * done.bps {
-            self.pending.push(DOUBLE * found);
+            return Taken::Found(found, full);
         }
-        Taken::Found(found, full)
+        let step = evenly(STEP, bps) * 2_f64.powi(self.streak);
+        let (most, factor) =
+            if done.met { (bps + step.min(MOST_STEP * bps), CAUTIOUS) } else { (f64::INFINITY, DOUBLE) };
+        self.streak += i32::from(done.met);
+        let raised = found.min(most);
+        if found > FURTHER * done.bps {
+            self.pending.push(factor * raised);
+        }
+        Taken::Found(raised, full)
     }
 
     /// The estimate fell: it may be for a moment only.
     pub fn fell(&mut self, now: Seconds, before: f64, after: f64) {
         self.pending.clear();
+        (self.streak, self.fallen) = (0, Some(now));
         if after < FALL * before {
             self.fell = Some((now, before));
         }
@@ -266,14 +298,14 @@ mod tests {
 
     const GROUND: Ground = Ground { bps: 5e5, wanted: 4e6, limited: None, blocked: false, met: false };
 
-    /// Sends a probe over a path of so many bits a second; what it found.
-    fn sent(probes: &mut Probes, now: f64, cluster: Cluster, path: f64) -> (f64, bool) {
+    /// Sends a probe over a path of so many bits a second, while the estimate is `bps`; what it found.
+    fn sent(probes: &mut Probes, now: f64, cluster: Cluster, path: f64, bps: f64) -> (f64, bool) {
         probes.left(now, cluster.bps, 0..=9);
         let (mut found, mut free) = (Taken::Foreign, 0.0_f64);
         for number in 0..10_i64 {
             let sent = now + number as f64 * 8000.0 / cluster.bps;
             free = free.max(sent) + 8000.0 / path;
-            found = probes.take(number, sent, free, 1000, GROUND.bps);
+            found = probes.take(number, sent, free, 1000, bps);
         }
         let Taken::Found(bps, full) = found else { panic!("{found:?}") };
         (bps, full)
@@ -288,7 +320,7 @@ mod tests {
         let mut probes = Probes::default();
         let first = probes.due(0.0, GROUND).expect("a probe");
         assert_eq!((first.bps, first.bytes, first.packet), (1.5e6, 2813, 562));
-        let (found, full) = sent(&mut probes, 0.0, first, 1e8);
+        let (found, full) = sent(&mut probes, 0.0, first, 1e8, GROUND.bps);
         about(found, 1.5e6);
         assert!(!full);
         let next = probes.due(0.1, Ground { bps: 1.5e6, ..GROUND }).expect("another");
@@ -299,7 +331,7 @@ mod tests {
     fn a_full_path_is_asked_for_a_little_less_than_it_let_through() {
         let mut probes = Probes::default();
         let cluster = probes.due(0.0, GROUND).expect("a probe");
-        let (found, full) = sent(&mut probes, 0.0, cluster, 1e6);
+        let (found, full) = sent(&mut probes, 0.0, cluster, 1e6, GROUND.bps);
         about(found, 1e6);
         assert!(full);
         about(probes.due(0.1, GROUND).expect("another").bps, 0.9e6);
@@ -333,5 +365,55 @@ mod tests {
         let mut probes = Probes::default();
         let asked = (0..1000).filter(|at| probes.due(f64::from(*at) * 0.1, GROUND).is_some()).count();
         assert!((35..=45).contains(&asked), "{asked} in 100 s");
+    }
+
+    #[test]
+    fn on_a_path_that_was_full_the_first_step_is_small_and_those_that_follow_at_once_are_twice_the_one_before() {
+        let (mut probes, mut now, mut bps, mut steps) = (Probes::default(), 0.0, 5e5, vec![]);
+        probes.begun = true;
+        while bps < 2e6 && now < 10.0 {
+            now += 0.1;
+            let Some(cluster) = probes.due(now, Ground { bps, met: true, ..GROUND }) else { continue };
+            let (found, full) = sent(&mut probes, now, cluster, 1e7, bps);
+            assert!(!full && found <= 1.5 * bps);
+            steps.push((found - bps) / bps);
+            bps = found;
+        }
+        assert!(steps[0] < 0.2 && steps[1] > 1.5 * steps[0] && steps.len() <= 5, "{steps:?}");
+    }
+
+    #[test]
+    fn two_who_ask_at_once_do_not_ask_at_once_for_ever() {
+        let mut both = [Probes::default(), Probes::default()];
+        let mut asks = |now: f64| {
+            let mut ask = |of: usize, bps: f64| both[of].due(now, Ground { bps, met: true, ..GROUND }).is_some();
+            (ask(0, 5e5 + now), ask(1, 7e5 + now))
+        };
+        let asked: Vec<_> = (0..1000).map(|at| asks(f64::from(at) * 0.1)).filter(|asked| asked.0 || asked.1).collect();
+        let together = asked.iter().filter(|asked| asked.0 && asked.1).count();
+        assert!(asked.len() > 60 && together < asked.len() / 4, "{together} of {}", asked.len());
+    }
+
+    #[test]
+    fn what_a_fall_leaves_free_is_not_asked_for_at_once() {
+        let mut probes = Probes::default();
+        while probes.due(0.0, GROUND).is_some() {}
+        probes.fell(10.0, 6e5, 5e5);
+        assert_eq!(probes.due(10.5, GROUND), None);
+        assert!(probes.due(10.8, GROUND).is_some());
+    }
+
+    #[test]
+    fn a_probe_that_lost_a_third_of_its_packets_still_says_how_fast_the_others_came() {
+        let mut probes = Probes::default();
+        let cluster = probes.due(0.0, GROUND).expect("a probe");
+        probes.left(0.0, cluster.bps, 0..=9);
+        let mut found = Taken::Foreign;
+        for number in [0, 1, 2, 6, 7, 8, 9] {
+            let sent = f64::from(number) * 8000.0 / cluster.bps;
+            found = probes.take(i64::from(number), sent, sent + 0.05, 1000, GROUND.bps);
+        }
+        let Taken::Found(bps, false) = found else { panic!("{found:?}") };
+        assert!((0.5..0.9).contains(&(bps / cluster.bps)), "{bps}");
     }
 }

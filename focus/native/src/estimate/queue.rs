@@ -10,7 +10,7 @@ const HALF: Seconds = 60.0;
 /// Up to here a queue is a burst that will be gone by itself.
 const SHORT: Seconds = 0.03;
 /// A longer one is to be gone in about so many seconds.
-const DRAINED: Seconds = 0.7;
+const DRAINED: Seconds = 0.55;
 const STANDING: Seconds = 0.5;
 /// Never less than that of the estimate.
 const LEAST: f64 = 0.5;
@@ -128,7 +128,7 @@ mod tests {
     fn the_clocks_need_not_agree_and_a_short_queue_is_let_be() {
         let mut queue = Queue::default();
         for (now, delay, part) in
-            [(1.0, -500.0, 1.0), (1.1, -499.98, 1.0), (1.2, -499.62, 0.5), (1.3, -499.83, 0.8), (1.4, -500.0, 1.0)]
+            [(1.0, -500.0, 1.0), (1.1, -499.98, 1.0), (1.2, -499.62, 0.5), (1.3, -499.86, 0.8), (1.4, -500.0, 1.0)]
         {
             queue.take(now, delay);
             assert!((queue.part() - part).abs() < 1e-6, "{now}: {}", queue.part());

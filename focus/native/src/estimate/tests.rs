@@ -187,15 +187,36 @@ fn random_loss_does_not_starve_it_and_delay_of_the_path_does_not_matter() {
 }
 
 #[test]
+fn a_tenth_lost_without_a_queue_does_not_starve_it_and_a_policed_path_is_not_flooded() {
+    let (mut flows, mut lossy) = ([Flow::new(1e7)], Link { lossy: 10, ..link(2e6) });
+    run(&mut flows, &mut lossy, 0.0, 20.0);
+    let found = run(&mut flows, &mut lossy, 20.0, 80.0);
+    assert!(found.used > 0.65, "used {}", found.used);
+    let (mut flows, mut policed) = ([Flow::new(1e7)], Link { queue: 0.01, ..link(2e6) });
+    run(&mut flows, &mut policed, 0.0, 20.0);
+    let before = (flows[0].lost, flows[0].next);
+    run(&mut flows, &mut policed, 20.0, 80.0);
+    let lost = (flows[0].lost - before.0) as f64 / (flows[0].next - before.1) as f64;
+    assert!(lost < 0.12, "lost {lost}");
+}
+
+#[test]
 fn three_flows_share_fairly() {
-    let (mut flows, mut link) = ([Flow::new(5e6), Flow::new(5e6), Flow::new(5e6)], link(3e6));
-    run(&mut flows, &mut link, 0.0, 60.0);
-    let found = run(&mut flows, &mut link, 60.0, 120.0);
-    let shares: Vec<f64> = flows.iter().map(|flow| flow.bytes).collect();
-    let sum: f64 = shares.iter().sum();
-    let jain = sum * sum / (3.0 * shares.iter().map(|share| share * share).sum::<f64>());
-    assert!(jain > 0.95, "{jain}: {shares:?}");
-    assert!(found.used > 0.85, "{}", found.used);
+    // Where they begin is chance enough.
+    for begin in [0.0, 0.3, 0.7, 1.1, 1.6] {
+        let (mut flows, mut link) = ([Flow::new(5e6), Flow::new(5e6), Flow::new(5e6)], link(3e6));
+        run(&mut flows[..1], &mut link, 0.0, 5.0 + begin);
+        for late in &mut flows[1..] {
+            (late.due, late.tell) = (5.0 + begin, 5.0 + begin + FEEDBACK);
+        }
+        run(&mut flows, &mut link, 5.0 + begin, 60.0);
+        let found = run(&mut flows, &mut link, 60.0, 120.0);
+        let shares: Vec<f64> = flows.iter().map(|flow| flow.bytes).collect();
+        let sum: f64 = shares.iter().sum();
+        let jain = sum * sum / (3.0 * shares.iter().map(|share| share * share).sum::<f64>());
+        assert!(jain > 0.95, "{begin}: {jain}: {shares:?}");
+        assert!(found.used > 0.85, "{begin}: {}", found.used);
+    }
 }
 
 #[test]
