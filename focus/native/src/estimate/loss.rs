@@ -12,6 +12,8 @@ use crate::media::Seconds;
 /// Observations are at least so long.
 const OBSERVATION: Seconds = 0.25;
 const MOST: usize = 20;
+/// So many without a loss, and what was lost before is of the past.
+const OVER: usize = 8;
 /// Observations before it says anything.
 const LEAST: usize = 3;
 /// Weight of an observation, to the power of its age.
@@ -106,6 +108,9 @@ impl Losses {
             self.window.push_back(done);
             if self.window.len() > MOST {
                 self.window.pop_front();
+            }
+            if self.window.len() > OVER && self.window.iter().rev().take(OVER).all(|one| one.lost == 0.0) {
+                self.window.drain(..self.window.len() - OVER);
             }
             (self.first, self.bits) = (None, 0.0);
         }
