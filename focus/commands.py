@@ -161,10 +161,18 @@ class Unroute:
 
 @dataclass(frozen=True, slots=True)
 class SetLayer:
-    """Which layer a route should carry; None pauses it. The switch waits for a keyframe."""
+    """Which layer a route should carry, and how much of it; None pauses it.
+
+    The switch waits for a keyframe. Within a layer less comes at once; more pictures a second come from a frame on from
+    which they can be decoded, larger ones from a keyframe on.
+    """
 
     route: RouteId
     layer: Rid | None
+    spatial: int | None = None
+    "Highest spatial id (VP9, AV1) that is carried, None for all."
+    temporal: int | None = None
+    "Highest temporal id (VP8, VP9, AV1) that is carried, None for all."
 
 
 @dataclass(frozen=True, slots=True)
@@ -293,6 +301,9 @@ class Rates:
 
     track: TrackId
     bps: tuple[tuple[Rid, int], ...]
+    parts: tuple[tuple[Rid, int, int, int], ...] = ()
+    """Layer, spatial id, temporal id, and the bit rate of all that is no higher than either. Only of layers that have
+    several. The reference engine knows temporal ids of VP8 only."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,6 @@ gap, so that a late or repaired packet still fits (media digest B.3, B.4).
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from dataclasses import dataclass
 
 from focus.reference.rtcp import SenderReport
@@ -30,6 +29,44 @@ class Numbers:
     tl0: int
 
 
+@dataclass(slots=True)
+class Since:
+    """Packets, or pictures, from one on are called by so much less."""
+
+    start: int
+    offset: int
+    out: int = 0
+    "So many before the first were left out: they have no number."
+
+
+class Offsets:
+    """What was left out of a row of numbers, newest last."""
+
+    def __init__(self, start: int, offset: int) -> None:
+        self._row = [Since(start, offset)]
+
+    def of(self, number: int) -> int | None:
+        """What to take off a number; None when it was left out, or is older than what is remembered."""
+        for since in reversed(self._row):
+            if since.start - since.out <= number:
+                return since.offset if number >= since.start else None
+        return None
+
+    def ends_at(self, number: int) -> bool:
+        """Whether the one before this was left out."""
+        return self._row[-1].start == number and self._row[-1].out > 0
+
+    def leave_out(self, first: int, last: int) -> None:
+        """Close the gap that these would leave. Nothing from the first of them on may have been named yet."""
+        newest, gap = self._row[-1], last + 1 - first
+        if newest.start == first:
+            newest.start, newest.offset, newest.out = last + 1, newest.offset + gap, newest.out + gap
+            return
+        if len(self._row) >= FORGET:
+            del self._row[0]
+        self._row.append(Since(last + 1, newest.offset + gap, gap))
+
+
 class Rewriter:
     """Maps the packets of whichever layer is current into one stream."""
 
@@ -44,9 +81,13 @@ class Rewriter:
         self.started = False
         self._start = 0
         self._newest = 0
-        self._from: list[int] = [0]
-        self._offsets: list[int] = [0]
+        self._offsets = Offsets(0, 0)
+        self._left_out = 0
+        "Timestamp of what was left out last."
         self._picture_offset = 0
+        self._pictures: Offsets | None = None
+        "Instead of that, once a picture was left out: receivers take a gap in VP8's numbers for loss."
+        self._newest_picture = 0
         self._tl0_offset = 0
         self._last_picture = -1
         self._last_tl0 = -1
@@ -66,11 +107,12 @@ class Rewriter:
 
     def _begin(self, packet: Packet, expected: int) -> None:
         self._start = self._newest = packet.index
-        self._from = [packet.index]
-        self._offsets = [packet.index - (self.last + 1)]
+        self._offsets = Offsets(packet.index, packet.index - (self.last + 1))
+        self._pictures = None
         self.timestamp_offset = (packet.timestamp - expected) & 0xFFFFFFFF
         if packet.descriptor is not None:
             self._picture_offset = packet.picture - (self._last_picture + 1)
+            self._newest_picture = packet.picture
             self._tl0_offset = (packet.descriptor.tl0 or 0) - (self._last_tl0 + 1)
         self.started = True
 
@@ -103,11 +145,34 @@ class Rewriter:
         self._lead = min(taken - wanted, self.clock)
         return (self.last_timestamp + taken) & 0xFFFFFFFF
 
+    def in_order(self, index: int) -> bool:
+        """Whether a packet comes after all others of the current layer."""
+        return index > self._newest
+
     def skip(self, index: int) -> None:
         """An in-order packet of the current layer carries nothing: close the gap that it would leave."""
         if index > self._newest:
             self._advance(index)
-            self._change(index + 1, 1)
+            self._offsets.leave_out(index, index)
+
+    def leave_out(self, packet: Packet) -> None:
+        """An in-order packet of the current layer is not carried: close the gap that it would leave.
+
+        So is that of packets of its picture that did not come.
+        """
+        index, before = packet.index, self._newest + 1
+        together = (
+            self._left_out == packet.timestamp and self._offsets.ends_at(before) and index - before < RESTARTED
+        )
+        self._advance(index)
+        self._offsets.leave_out(before if together else index, index)
+        self._left_out = packet.timestamp
+        counted = packet.descriptor is not None and packet.descriptor.picture is not None
+        if counted and packet.picture > self._newest_picture:
+            if self._pictures is None:
+                self._pictures = Offsets(-(1 << 62), self._picture_offset)
+            self._newest_picture = packet.picture
+            self._pictures.leave_out(packet.picture, packet.picture)
 
     def _advance(self, index: int) -> None:
         """Go on to an in-order packet."""
@@ -115,26 +180,26 @@ class Rewriter:
             # The numbers of what was jumped over are taken: nothing older can be placed any more. Two packets
             # under one number would be one GCM nonce used twice (media digest B.2).
             self._start = index
-            self._from, self._offsets = [index], [index - (self.last + 1)]
+            self._offsets = Offsets(index, index - (self.last + 1))
         self._newest = index
-
-    def _change(self, since: int, by: int) -> None:
-        self._from.append(since)
-        self._offsets.append(self._offsets[-1] + by)
-        if len(self._from) > FORGET:
-            del self._from[0], self._offsets[0]
 
     def map(self, packet: Packet) -> Numbers | None:
         """Number a packet of the current layer; None when it is older than what can be placed."""
         index = packet.index
         if index < self._start:
             return None
+        descriptor = packet.descriptor
+        picture_offset: int | None = self._picture_offset
+        if self._pictures is not None and descriptor is not None:
+            picture_offset = self._pictures.of(packet.picture)
+        if picture_offset is None:
+            return None
         if index > self._newest:
             self._advance(index)
-        at = bisect_right(self._from, index) - 1
-        if at < 0:
+        offset = self._offsets.of(index)
+        if offset is None:
             return None
-        sequence = index - self._offsets[at]
+        sequence = index - offset
         if sequence > self.last:
             self.last = sequence
             self._arrived = packet.arrived
@@ -142,9 +207,9 @@ class Rewriter:
         if _signed(timestamp - self.last_timestamp) > 0:
             self.last_timestamp = timestamp
         picture = tl0 = 0
-        descriptor = packet.descriptor
         if descriptor is not None:
-            extended = packet.picture - self._picture_offset
+            self._newest_picture = max(self._newest_picture, packet.picture)
+            extended = packet.picture - picture_offset
             if extended > self._last_picture:
                 self._last_picture = extended
                 if descriptor.tl0 is not None:

@@ -15,6 +15,7 @@ from focus.reference import rtcp, vp8
 from focus.reference.rewriter import Numbers, Rewriter
 from focus.reference.rtp import HEADER, Packet, dump_extensions
 from focus.reference.source import Layer
+from focus.reference.within import Within
 from focus.vocabulary import PeerId, Rid
 
 REMEMBERED = 1024
@@ -34,6 +35,8 @@ class Forward:
         self.publisher = publisher
         "Its name, a random token, is the CNAME too: what comes from one peer has one clock (RFC 3550 §6.5.1)."
         self.target: Rid | None = None
+        self._within = Within()
+        "How much of it."
         self.layer: Layer | None = None
         "The layer that is forwarded now."
         self._rested: Layer | None = None
@@ -57,9 +60,10 @@ class Forward:
         ids = route.extensions
         self._mid = [(ids.mid, route.mid.encode())] if ids.mid else []
 
-    def aim(self, target: Rid | None) -> bool:
-        """Set the wanted layer. True if that stops the stream at once."""
+    def aim(self, target: Rid | None, temporal: int | None = None) -> bool:
+        """Set the wanted layer, and how much of it. True if that stops the stream at once."""
         self.target = target
+        self._within.want(temporal)
         if target is None and self.layer is not None:
             self._rested, self.layer = self.layer, None
             return True
@@ -92,9 +96,18 @@ class Forward:
                 old = self.layer.reception.report if self.layer is not None else None
                 self._rewriter.switch(packet, layer.reception.report, old)
             self.layer = layer
+            self._within.begin()
             self._report_due = True
         elif packet.codec not in self._codecs:
             return Drop.OTHER_CODEC
+        elif (
+            not self._within.whole
+            and self._rewriter.in_order(packet.index)
+            and not self._within.takes(packet, settled=layer.rid == self.target)
+        ):
+            # A late one takes the number that was kept for it, if any was: a picture more does no harm.
+            self._rewriter.leave_out(packet)
+            return Drop.OTHER_LAYER
         numbers = self._rewriter.map(packet)
         if numbers is None:
             return Drop.TOO_OLD

@@ -285,14 +285,15 @@ class Session:
         blocks = []
         for track in self.tracks.values():
             rates = []
+            parts: list[tuple[Rid, int, int, int]] = []
             for layer in track.layers.values():
-                layer.rate, layer.bytes = layer.bytes * 8, 0
+                parts += layer.measure()
                 rates.append((layer.rid, layer.rate))
                 block = layer.reception.block(now)
                 if block is not None and layer.live:
                     blocks.append(block)
             if rates:
-                self.emit(Rates(track.expect.track, tuple(rates)))
+                self.emit(Rates(track.expect.track, tuple(rates), tuple(parts)))
         if blocks:
             self.send(rtcp.receiver_report(OUR_SSRC, blocks))
         for route in self.sinks.values():

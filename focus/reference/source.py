@@ -6,7 +6,8 @@ knows transports: the session that owns them sends what they ask for. `now` is a
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
+from itertools import accumulate
 from typing import TYPE_CHECKING
 
 from focus.commands import Codec, Expect, Extensions
@@ -52,6 +53,8 @@ class Layer:
         "Received since the last full second."
         self.rate = 0
         "Bits received in the last full second."
+        self.parts: Counter[int] = Counter()
+        "Bytes received since the last full second, by temporal id."
         self.last = -1.0
         self.live = False
         self.picture: int | None = None
@@ -101,6 +104,16 @@ class Layer:
         self._ring = [None] * CACHED
         self.reception.report = None
         self.rate = 0
+
+    def measure(self) -> tuple[tuple[Rid, int, int, int], ...]:
+        """A second passed: what came in it is its rate. Returns those of its parts, where it has several."""
+        self.rate, self.bytes = self.bytes * 8, 0
+        bits = [(temporal, 8 * size) for temporal, size in sorted(self.parts.items())]
+        self.parts.clear()
+        if len(bits) < 2:
+            return ()
+        sums = accumulate(size for _, size in bits)
+        return tuple((self.rid, 0, temporal, total) for (temporal, _), total in zip(bits, sums, strict=True))
 
     def ask(self) -> None:
         """Want a keyframe; the request leaves as soon as the throttle allows."""
@@ -172,6 +185,7 @@ class Track:
         descriptor = packet.descriptor = vp8.parse(packet.payload)
         if descriptor is None:
             return False
+        layer.parts[descriptor.temporal] += packet.size
         if descriptor.picture is not None:
             packet.picture = expand(descriptor.picture, layer.picture, 15 if descriptor.wide else 7)
             if layer.picture is None or packet.picture > layer.picture:

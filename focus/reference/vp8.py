@@ -27,6 +27,10 @@ class Descriptor:
     width: int
     "Pixels, from a keyframe's first packet, else 0."
     height: int
+    temporal: int = 0
+    "Temporal id."
+    sync: bool = False
+    "The frame needs frames of lower temporal ids only."
 
 
 def parse(payload: bytes) -> Descriptor | None:
@@ -39,7 +43,8 @@ def parse(payload: bytes) -> Descriptor | None:
     at = 1
     picture: int | None = None
     tl0: int | None = None
-    wide = False
+    wide = sync = False
+    temporal = 0
     if first & 0x80:
         if size < 2:
             return None
@@ -62,15 +67,17 @@ def parse(payload: bytes) -> Descriptor | None:
             tl0 = payload[at]
             at += 1
         if flags & 0x30:
+            if at >= size:
+                return None
+            if flags & 0x20:
+                temporal, sync = payload[at] >> 6, bool(payload[at] & 0x20)
             at += 1
-    if at > size:
-        return None
     keyframe = start and at < size and payload[at] & 0x01 == 0
     width = height = 0
     if keyframe and size >= at + 10 and payload[at + 3 : at + 6] == b"\x9d\x01\x2a":
         width = (payload[at + 6] | payload[at + 7] << 8) & 0x3FFF
         height = (payload[at + 8] | payload[at + 9] << 8) & 0x3FFF
-    return Descriptor(at, start, picture, wide, tl0, keyframe, width, height)
+    return Descriptor(at, start, picture, wide, tl0, keyframe, width, height, temporal, sync)
 
 
 def rewrite(payload: bytes, descriptor: Descriptor, picture: int, tl0: int) -> bytes:

@@ -82,14 +82,16 @@ class Camera:
 
     def build(
         self, keyframe: bool = False, packets: int = 1, size: tuple[int, int] | None = None,
-        extra: dict[int, bytes] | None = None,
+        extra: dict[int, bytes] | None = None, temporal: int = 0, sync: bool = True,
     ) -> list[bytes]:
         """The packets of the next frame, a thirtieth of a second after the one before."""
         made = []
+        tl0 = self.tl0 - (temporal > 0)
         for number in range(packets):
             body = f"{self.rid}:{self.sequence}".encode().ljust(40, b".")
             payload = vp8(
-                self.picture, self.tl0, keyframe, size or SIZES[self.rid], start=number == 0, body=body
+                self.picture, tl0, keyframe, size or SIZES[self.rid], start=number == 0, body=body,
+                temporal=temporal, sync=sync,
             )
             made.append(
                 rtp(
@@ -100,7 +102,7 @@ class Camera:
             self.sequence = self.sequence + 1 & 0xFFFF
         self.timestamp = self.timestamp + 3000 & 0xFFFFFFFF
         self.picture = self.picture + 1 & 0x7FFF
-        self.tl0 = self.tl0 + 1 & 0xFF
+        self.tl0 = self.tl0 + (temporal == 0) & 0xFF
         self.sent += made
         return made
 

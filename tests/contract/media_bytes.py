@@ -73,6 +73,8 @@ def vp8(
     start: bool = True,
     body: bytes = b"",
     wide: bool = True,
+    temporal: int = 0,
+    sync: bool = True,
 ) -> bytes:
     """Write a VP8 payload: descriptor (RFC 7741 §4.2), the first bytes of a frame, then `body`."""
     flags = (0x80 if picture is not None else 0) | (0x40 if tl0 is not None else 0) | (0x20 if tl0 is not None else 0)
@@ -80,7 +82,7 @@ def vp8(
     if picture is not None:
         out += struct.pack("!H", 0x8000 | picture & 0x7FFF) if wide else bytes((picture & 0x7F,))
     if tl0 is not None:
-        out += bytes((tl0 & 0xFF, 0x20))
+        out += bytes((tl0 & 0xFF, temporal << 6 | sync << 5))
     if start and keyframe:
         out += b"\x10\x00\x00\x9d\x01\x2a" + struct.pack("<HH", *size)
     elif start:
@@ -94,6 +96,7 @@ class Vp8:
 
     picture: int | None
     tl0: int | None
+    temporal: int
     keyframe: bool
     size: tuple[int, int] | None
     body: bytes
@@ -104,6 +107,7 @@ def read_vp8(payload: bytes) -> Vp8:
     """Read a VP8 payload."""
     first, at = payload[0], 1
     picture = tl0 = None
+    temporal = 0
     if first & 0x80:
         flags, at = payload[1], 2
         if flags & 0x80:
@@ -114,14 +118,14 @@ def read_vp8(payload: bytes) -> Vp8:
         if flags & 0x40:
             tl0, at = payload[at], at + 1
         if flags & 0x30:
-            at += 1
+            temporal, at = payload[at] >> 6, at + 1
     body = payload[at:]
     keyframe = bool(first & 0x10) and first & 7 == 0 and body[:1] != b"" and body[0] & 1 == 0
     size = None
     if keyframe and len(body) >= 10:
         width, height = struct.unpack_from("<HH", body, 6)
         size = (width & 0x3FFF, height & 0x3FFF)
-    return Vp8(picture, tl0, keyframe, size, body)
+    return Vp8(picture, tl0, temporal, keyframe, size, body)
 
 
 @dataclass(frozen=True, slots=True)

@@ -196,7 +196,7 @@ def parted(events: list[Event]) -> tuple[list[Event], dict[tuple[str, str], Even
             case Levels():
                 levels["levels", event.track] = event
             case Rates():
-                levels["rates", event.track] = Rates(event.track, tuple(sorted(event.bps)))
+                levels["rates", event.track] = Rates(event.track, tuple(sorted(event.bps)), tuple(sorted(event.parts)))
             case _:
                 edges.append(event)
     return edges, levels

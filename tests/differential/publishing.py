@@ -15,7 +15,7 @@ from actions import Action, Control, Media, Timed
 from focus.commands import Codec, Expect, Extensions
 from focus.vocabulary import SINGLE, Kind, PeerId, Rid, TrackId
 from media_bytes import rtcp
-from streams import Sent, Stream, near_wrap
+from streams import GROUPS, Sent, Stream, near_wrap
 from tests.wire import Conditions, Wire
 
 INSTANTS = 512
@@ -142,7 +142,7 @@ class Publisher:
             codec = chance.choice(codecs) if chance.random() < 0.1 else codecs[0]
             stream = Stream(
                 expect, rid, codec, ssrcs[2 * place], ssrcs[2 * place + 1], chance,
-                chance.choice((1, 10, 10**9, 10**9)), bits, chance.random() < 0.8, leap,
+                chance.choice((1, 10, 10**9, 10**9)), bits, chance.random() < 0.8, chance.choice(GROUPS), leap,
             )  # fmt: skip
             silent = chance.uniform(0, self.script.seconds)
             most = chance.choice((1, 2, 4, 8)) if video else 1

@@ -182,7 +182,8 @@ class ControlPlane:
         now, patience = start + chance.choice((0, 0, 0.1)), chance.choice((0.1, 0.5, 1.0, 5.0, 9.0))
         layers = (*(track.rids or (SINGLE,)) * chance.choice((1, 9)), None, Rid("none"))
         while now < end:
-            self.say(now, SetLayer(number, chance.choice(layers)))
+            spatial, temporal = chance.choice((None, None, 0, 1)), chance.choice((None, None, 0, 0, 1, 2))
+            self.say(now, SetLayer(number, chance.choice(layers), spatial, temporal))
             now += chance.expovariate(1 / patience) + 1 / INSTANTS
         if chance.random() < 0.2:
             renewed = replace(

@@ -14,6 +14,11 @@ from focus.commands import Codec, Expect
 from focus.vocabulary import Kind, Rid
 from media_bytes import sender_report, vp8
 
+GROUPS = (
+    ((0, True),), ((0, True), (1, True)), ((0, False), (1, False)),
+    ((0, True), (2, True), (1, True), (2, False)), ((0, False), (2, False), (1, True), (2, True)),
+)  # fmt: skip
+"Temporal ids of pictures, and whether each needs lower ids only: orders of encoders, and a strange one."
 SIZES = ((1280, 720), (640, 360), (320, 180), (640, 480), (16383, 1))
 Element = tuple[int, bytes]
 "A header extension: the sender's id, and its value."
@@ -82,6 +87,7 @@ class Stream:
     "Width of the picture id, 0 for none."
     temporal: bool = True
     "Whether there is a tl0 index."
+    group: Sequence[tuple[int, bool]] = GROUPS[1]
     leap: float = 0.0
     "Chance that a frame's first number is some hundred further on. 1: so is every packet's, and its numbers soon wrap."
     sequence: int = field(init=False)
@@ -141,6 +147,7 @@ class Stream:
         if chance.random() < 0.05:
             self.size = chance.choice(SIZES)
         made = []
+        temporal, sync = self.group[self.frames % len(self.group)]
         for number in range(packets):
             body = chance.randbytes(chance.choice((0, 1, 20, 60, 200, 1000)))
             if self.expect.kind is Kind.AUDIO or self.codec.name != "vp8":
@@ -150,13 +157,13 @@ class Stream:
                     self.picture & (1 << self.picture_bits) - 1 if self.picture_bits else None,
                     self.tl0 if self.temporal else None,
                     keyframe, self.size,
-                    start=number == 0, body=body, wide=self.picture_bits == 15,
+                    start=number == 0, body=body, wide=self.picture_bits == 15, temporal=temporal, sync=sync,
                 )  # fmt: skip
             padding = chance.choice((0, 0, 0, 0, 0, 1, 40))
             made.append(self._next(payload, number == packets - 1, padding))
         self.timestamp = self.timestamp + round(interval * self.codec.clock) & 0xFFFFFFFF
         self.picture += 1
-        if self.frames % 2 == 0:
+        if temporal == 0:
             self.tl0 = self.tl0 + 1 & 0xFF
         self.frames += 1
         return made

@@ -159,6 +159,32 @@ impl Route {
     }
 }
 
+/// Ids of the highest layers to carry within a stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Highest {
+    /// Of pictures of one size.
+    pub spatial: u8,
+    /// Of pictures at one rate.
+    pub temporal: u8,
+}
+
+impl Highest {
+    /// Whatever the stream has.
+    pub const ALL: Self = Self { spatial: u8::MAX, temporal: u8::MAX };
+
+    /// None for all.
+    #[must_use]
+    pub fn new(spatial: Option<u8>, temporal: Option<u8>) -> Self {
+        Self { spatial: spatial.unwrap_or(u8::MAX), temporal: temporal.unwrap_or(u8::MAX) }
+    }
+
+    /// What both let pass.
+    #[must_use]
+    pub fn least(self, other: Self) -> Self {
+        Self { spatial: self.spatial.min(other.spatial), temporal: self.temporal.min(other.temporal) }
+    }
+}
+
 /// Commands of the control plane.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[allow(missing_docs)]
@@ -170,7 +196,7 @@ pub enum Command {
     Forget { track: Name },
     Route(Route),
     Unroute { route: RouteId },
-    SetLayer { route: RouteId, layer: Option<Rid> },
+    SetLayer { route: RouteId, layer: Option<Rid>, highest: Highest },
     Keyframe { track: Name, layer: Rid },
     Need { peer: Name, bps: u64 },
     Send { peer: Name, text: String, urgent: bool },
@@ -200,7 +226,7 @@ pub enum Event {
     Switched { route: RouteId, layer: Option<Rid> },
     Message { peer: Name, text: String },
     Estimate { peer: Name, bps: u64 },
-    Rates { track: Name, bps: Vec<(Rid, u64)> },
+    Rates { track: Name, bps: Vec<(Rid, u64)>, parts: Vec<(Rid, u8, u8, u64)> },
     Levels { track: Name, loudness: u8, recent: Box<[u8]> },
 }
 

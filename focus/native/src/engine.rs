@@ -219,8 +219,8 @@ impl Engine {
                 self.media.route(*key, route)
             }
             Command::Unroute { route } => self.media.unroute(route),
-            Command::SetLayer { route, layer } => {
-                self.media.set_layer(now, route, layer, &mut self.wires, &mut self.tally)
+            Command::SetLayer { route, layer, highest } => {
+                self.media.set_layer(now, route, layer, highest, &mut self.wires, &mut self.tally)
             }
             Command::Keyframe { track, layer } => self.media.keyframe(&track, &layer),
             Command::Need { peer, bps } => self.keys.get(&peer).is_some_and(|key| self.media.need(*key, bps)),

@@ -127,9 +127,9 @@ impl Table {
                 None => false,
             },
             Command::Unroute { route } => self.media.unroute(route),
-            Command::SetLayer { route, layer } => {
+            Command::SetLayer { route, layer, highest } => {
                 let now = self.at(now);
-                self.media.set_layer(now, route, layer, &mut self.sinks, &mut self.tally)
+                self.media.set_layer(now, route, layer, highest, &mut self.sinks, &mut self.tally)
             }
             Command::Keyframe { track, layer } => self.media.keyframe(&track, &layer),
         };

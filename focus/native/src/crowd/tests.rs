@@ -8,7 +8,7 @@ use super::book::{Counts, Watch};
 use super::member::Moment;
 use super::sender::{Content, Stream};
 use super::*;
-use crate::command::{Codec, Credentials, Expect, Extensions, Format, Kind, Role, Route};
+use crate::command::{Codec, Credentials, Expect, Extensions, Format, Highest, Kind, Role, Route};
 use crate::engine::{Engine, TICK};
 use crate::transport::SystemChance;
 
@@ -150,7 +150,9 @@ impl Stand {
             let (route, track, peer, mid) = (number.into(), camera.clone(), number.to_string().into(), "1".into());
             let made = Route { route, track, peer, mid, codecs: vec![VP8], extensions: IDS, ssrc, rtx_ssrc };
             stand.engine.submit(now, Command::Route(made));
-            stand.engine.submit(now, Command::SetLayer { route: number.into(), layer: Some("".into()) });
+            stand
+                .engine
+                .submit(now, Command::SetLayer { route: number.into(), layer: Some("".into()), highest: Highest::ALL });
             let member = stand.crowd.member(&number.to_string()).unwrap();
             member.watch(Watch { ssrc, rtx_ssrc, codec: VP8, extensions: IDS }, None);
         }

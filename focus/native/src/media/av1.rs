@@ -4,16 +4,9 @@
 //! brings a new structure of templates. Else the aggregation header does, and the sequence header
 //! that a coded video sequence begins with. Chromium sends a descriptor only where layers were asked for.
 
-use super::frame::Frame;
+use super::dependency::{self, MANDATORY, START_OF_FRAME, Templates};
+use super::frame::{Bits, Frame};
 
-/// Bytes of a descriptor without optional parts (annex A.8.2).
-const MANDATORY: usize = 3;
-const START_OF_FRAME: u8 = 0x80;
-const STRUCTURE_PRESENT: u8 = 0x80;
-/// Bits of the descriptor before the structure of templates.
-const BEFORE_STRUCTURE: usize = 8 * MANDATORY + 5;
-/// Templates in a structure: their ids have six bits.
-const MOST_TEMPLATES: u32 = 64;
 /// Of the aggregation header (§4.4): the first unit goes on from the packet before.
 const CONTINUES: u8 = 0x80;
 /// Of the aggregation header: the first packet of a coded video sequence.
@@ -25,18 +18,19 @@ const SEQUENCE_HEADER: u8 = 1;
 /// Level from which on a sequence has a tier (AV1 §5.5.1).
 const TIERED: u32 = 7;
 
-/// Look at a payload and its dependency descriptor.
+/// Look at a payload and its dependency descriptor, with the templates that it rests on.
 #[must_use]
-pub fn parse(payload: &[u8], dependency: Option<&[u8]>) -> Frame {
+pub fn parse(payload: &[u8], dependency: Option<&[u8]>, templates: &Templates) -> Frame {
     let Some(descriptor) = dependency.filter(|descriptor| descriptor.len() >= MANDATORY) else {
         let keyframe = payload.first().is_some_and(|head| head & (CONTINUES | NEW_SEQUENCE) == NEW_SEQUENCE);
         let (width, height) = keyframe.then(|| sequence_size(payload)).flatten().unwrap_or_default();
         return Frame { keyframe, width, height, ..Frame::default() };
     };
-    let present = descriptor.get(MANDATORY).is_some_and(|flags| flags & STRUCTURE_PRESENT != 0);
-    let keyframe = present && descriptor.first().is_some_and(|first| first & START_OF_FRAME != 0);
-    let (width, height) = keyframe.then(|| size(descriptor)).flatten().unwrap_or_default();
-    Frame { keyframe, width, height, number: number(descriptor), ..Frame::default() }
+    let begins = descriptor.first().is_some_and(|first| first & START_OF_FRAME != 0);
+    let keyframe = begins && dependency::structured(descriptor);
+    let (width, height) = if keyframe { templates.size } else { (0, 0) };
+    let part = templates.part(descriptor);
+    Frame { keyframe, width, height, part, number: number(descriptor), numbering: None }
 }
 
 /// The frame number in a descriptor; None where it is cut.
@@ -49,48 +43,6 @@ pub fn renumber(descriptor: &mut [u8], number: u16) {
     if let Some(place) = descriptor.get_mut(1..MANDATORY) {
         place.copy_from_slice(&number.to_be_bytes());
     }
-}
-
-/// The size of the greatest layer, from a structure of templates (annex A.8.3): None where it names none or is cut.
-fn size(descriptor: &[u8]) -> Option<(u16, u16)> {
-    let mut bits = Bits { data: descriptor, at: BEFORE_STRUCTURE };
-    bits.bits(6)?;
-    let targets = bits.bits(5)? + 1;
-    let (mut templates, mut spatial) = (0, 0);
-    loop {
-        templates += 1;
-        match bits.bits(2)? {
-            2 => spatial += 1,
-            3 => break,
-            _ => {}
-        }
-        if templates == MOST_TEMPLATES {
-            return None;
-        }
-    }
-    // What each template is to each target.
-    bits.skip(2 * templates * targets)?;
-    for _ in 0..templates {
-        while bits.bits(1)? == 1 {
-            bits.skip(4)?;
-        }
-    }
-    let chains = bits.below(targets + 1)?;
-    if chains > 0 {
-        for _ in 0..targets {
-            bits.below(chains)?;
-        }
-        bits.skip(4 * templates * chains)?;
-    }
-    if bits.bits(1)? == 0 {
-        return None;
-    }
-    let mut greatest = (0, 0);
-    for _ in 0..=spatial {
-        let (width, height) = (bits.bits(16)? + 1, bits.bits(16)? + 1);
-        greatest = (width.max(greatest.0), height.max(greatest.1));
-    }
-    Some((u16::try_from(greatest.0).ok()?, u16::try_from(greatest.1).ok()?))
 }
 
 /// The size in a packet's sequence header: None where it has none, or a cut one.
@@ -175,39 +127,17 @@ fn maximum(bits: &mut Bits<'_>) -> Option<(u16, u16)> {
     Some((u16::try_from(width).ok()?, u16::try_from(height).ok()?))
 }
 
-struct Bits<'a> {
-    data: &'a [u8],
-    at: usize,
-}
-
-impl Bits<'_> {
-    fn bits(&mut self, count: u32) -> Option<u32> {
-        (0..count).try_fold(0, |value, _| {
-            let byte = *self.data.get(self.at / 8)?;
-            let bit = byte >> (7 - self.at % 8) & 1;
-            self.at += 1;
-            Some(value << 1 | u32::from(bit))
-        })
-    }
-
-    fn skip(&mut self, count: u32) -> Option<()> {
-        self.at += count as usize;
-        (self.at <= 8 * self.data.len()).then_some(())
-    }
-
-    /// A number below a positive `limit`: the least of them take a bit less (annex A.8.1, `ns`).
-    fn below(&mut self, limit: u32) -> Option<u32> {
-        let width = limit.checked_ilog2()? + 1;
-        let short = (1 << width) - limit;
-        let value = self.bits(width - 1)?;
-        Some(if value < short { value } else { (value << 1 | self.bits(1)?) - short })
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::media::bytes::{Draw, structure};
+
+    /// As the first packet of a stream.
+    fn parsed(payload: &[u8], dependency: Option<&[u8]>) -> Frame {
+        let mut templates = Templates::default();
+        dependency.into_iter().for_each(|descriptor| templates.learn(0, descriptor));
+        parse(payload, dependency, &templates)
+    }
 
     #[test]
     fn a_stream_begins_with_a_structure_of_templates_or_a_new_sequence() {
@@ -223,7 +153,7 @@ mod tests {
             (b"\x18", Some(b"\xC0\x00"), true),
             (b"\x18", Some(b""), true),
         ] {
-            assert_eq!(parse(payload, dependency).keyframe, keyframe, "{payload:02x?} {dependency:02x?}");
+            assert_eq!(parsed(payload, dependency).keyframe, keyframe, "{payload:02x?} {dependency:02x?}");
         }
     }
 
@@ -236,7 +166,7 @@ mod tests {
             (2, 2, &[], (0, 0)),
             (1, 1, &[(65536, 65536)], (0, 0)),
         ] {
-            let frame = parse(b"\x18", Some(&structure(7, layers, chains, sizes)));
+            let frame = parsed(b"\x18", Some(&structure(7, layers, chains, sizes)));
             assert_eq!((frame.keyframe, frame.number), (true, Some(7)));
             assert_eq!((frame.width, frame.height), size, "{layers} {chains} {sizes:?}");
         }
@@ -271,12 +201,12 @@ mod tests {
                 [&[0x08, 2, 0x12, 0, length, 0x08][..], &header, b"\x06\x30frame"].concat(),
                 [&[0x08, length + 2, 0x0E, 0x08, length - 1][..], &header].concat(),
             ] {
-                let frame = parse(&payload, None);
+                let frame = parsed(&payload, None);
                 assert_eq!((frame.keyframe, frame.width, frame.height), (true, 640, 360), "{payload:02x?}");
-                assert_eq!(parse(&payload, Some(b"\x80\x00\x01")), Frame { number: Some(1), ..Frame::default() });
+                assert_eq!(parsed(&payload, Some(b"\x80\x00\x01")), Frame { number: Some(1), ..Frame::default() });
             }
         }
-        assert_eq!(parse(b"\x18\x30frame", None), Frame { keyframe: true, ..Frame::default() });
+        assert_eq!(parsed(b"\x18\x30frame", None), Frame { keyframe: true, ..Frame::default() });
     }
 
     #[test]
@@ -285,14 +215,14 @@ mod tests {
         for header in sequences() {
             let whole = [&[0x28, header.len() as u8 + 1, 0x08][..], &header, b"\x30frame"].concat();
             for end in 0..2 + header.len() {
-                assert_eq!(parse(&whole[..end], None).width, 0, "{end}");
+                assert_eq!(parsed(&whole[..end], None).width, 0, "{end}");
             }
             for _ in 0..20_000 {
                 let mut twin = whole.clone();
                 let at = draw.below(twin.len() as u64) as usize;
                 twin[at] = draw.next() as u8;
                 twin.truncate(draw.below(1 + whole.len() as u64) as usize);
-                let _ = parse(&twin, None);
+                let _ = parsed(&twin, None);
             }
         }
     }
@@ -302,7 +232,7 @@ mod tests {
         let mut draw = Draw::new(14);
         let whole = structure(7, 3, 9, &[(320, 180), (640, 360), (1280, 720)]);
         for end in 0..whole.len() {
-            let frame = parse(b"\x18", Some(&whole[..end]));
+            let frame = parsed(b"\x18", Some(&whole[..end]));
             assert_eq!((frame.width, frame.height), (0, 0), "{end}");
         }
         for _ in 0..20_000 {
@@ -310,9 +240,9 @@ mod tests {
             let at = draw.below(twin.len() as u64) as usize;
             twin[at] = draw.next() as u8;
             twin.truncate(draw.below(1 + whole.len() as u64) as usize);
-            let before = parse(b"\x18", Some(&twin));
+            let before = parsed(b"\x18", Some(&twin));
             renumber(&mut twin, 0x1234);
-            let after = parse(b"\x18", Some(&twin));
+            let after = parsed(b"\x18", Some(&twin));
             assert_eq!(after, Frame { number: before.number.map(|_| 0x1234), ..before });
         }
     }

@@ -26,7 +26,7 @@ impl Draw {
     }
 }
 
-/// Write one packet, extensions in the one-byte form.
+/// Write one packet, extensions in the one-byte form where they fit.
 #[allow(clippy::too_many_arguments)]
 pub fn packet(
     ssrc: u32,
@@ -45,12 +45,18 @@ pub fn packet(
     data.extend(ssrc.to_be_bytes());
     if !extensions.is_empty() {
         let mut block = vec![];
+        let wide = extensions.iter().any(|(_, value)| value.len() > 16);
         for (id, value) in extensions {
-            block.push(id << 4 | (value.len() - 1) as u8);
+            if wide {
+                block.extend([*id, value.len() as u8]);
+            } else {
+                block.push(id << 4 | (value.len() - 1) as u8);
+            }
             block.extend(*value);
         }
         block.resize(block.len().next_multiple_of(4), 0);
-        data.extend([0xBE, 0xDE, 0, (block.len() / 4) as u8]);
+        data.extend(if wide { [0x10, 0x00] } else { [0xBE, 0xDE] });
+        data.extend([0, (block.len() / 4) as u8]);
         data.extend(block);
     }
     data.extend(payload);
@@ -166,6 +172,63 @@ pub fn structure(number: u16, layers: u32, chains: u32, sizes: &[(u32, u32)]) ->
         put(height - 1, 16);
     }
     bits.chunks(8).map(|byte| byte.iter().enumerate().map(|(at, &bit)| u8::from(bit) << (7 - at)).sum()).collect()
+}
+
+/// An AV1 dependency descriptor as libwebrtc has it: one template for each spatial and temporal id, the first called
+/// `first`, and one target for each, in the same order. Layers need those below them.
+pub fn scalable(number: u16, spatial: u32, temporal: u32, first: u32) -> Vec<u8> {
+    let mut bits = vec![];
+    let mut put = |value: u32, count: u32| bits.extend((0..count).rev().map(|bit| value >> bit & 1 == 1));
+    put(0b11, 2);
+    put(first, 6);
+    put(u32::from(number), 16);
+    put(0b10_000, 5);
+    put(first, 6);
+    put(spatial * temporal - 1, 5);
+    let all = || (0..spatial).flat_map(|s| (0..temporal).map(move |t| (s, t)));
+    for (s, t) in all() {
+        put(
+            if t + 1 < temporal {
+                1
+            } else if s + 1 < spatial {
+                2
+            } else {
+                3
+            },
+            2,
+        );
+    }
+    for (s, t) in all() {
+        for target in all() {
+            let discardable = t > 0 && t + 1 == temporal;
+            let there = s <= target.0 && t <= target.1;
+            put(
+                if !there {
+                    0
+                } else if s < target.0 {
+                    3
+                } else if discardable {
+                    1
+                } else {
+                    2
+                },
+                2,
+            );
+        }
+    }
+    // No differences, no chains, no sizes.
+    put(0, spatial * temporal);
+    put(0, (spatial * temporal + 1).ilog2());
+    put(0, 2);
+    bits.chunks(8).map(|byte| byte.iter().enumerate().map(|(at, &bit)| u8::from(bit) << (7 - at)).sum()).collect()
+}
+
+/// A VP9 payload that has ids: spatial, temporal and whether one may switch up there (RFC 9628 §4.2).
+pub fn vp9(picture: u16, tl0: u8, ids: (u8, u8, bool), inter: bool, first: bool, last: bool) -> Vec<u8> {
+    let flags = 0xA0 | u8::from(inter) << 6 | u8::from(first) << 3 | u8::from(last) << 2;
+    let [high, low] = (0x8000 | picture).to_be_bytes();
+    let (spatial, temporal, switches) = ids;
+    vec![flags, high, low, temporal << 5 | u8::from(switches) << 4 | spatial << 1, tl0, b'x', b'y', b'z']
 }
 
 /// One RTCP packet with a body.

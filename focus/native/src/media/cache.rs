@@ -4,7 +4,7 @@
 
 use super::Seconds;
 use super::extensions::Copied;
-use super::frame::Numbering;
+use super::frame::{Numbering, Part};
 use super::rtp::{LONGEST, Span};
 use crate::command::{Format, Kind};
 
@@ -30,6 +30,8 @@ pub struct Kept {
     pub arrived: Seconds,
     /// A stream can begin with it.
     pub keyframe: bool,
+    /// Where its frame stands in the stream.
+    pub part: Part,
     /// VP8 or VP9 picture id, extended; 0 where it has none.
     pub picture: i64,
     /// Of VP8 and VP9.
@@ -55,6 +57,7 @@ impl Default for Kept {
             clock: 0,
             arrived: 0.0,
             keyframe: false,
+            part: Part::default(),
             picture: 0,
             numbering: None,
             number: None,

@@ -3,6 +3,7 @@
 //! Only payload descriptors, unit headers and the bytes that end-to-end encryption leaves clear
 //! are looked at. Parsers are total: for any input a value, or None where the descriptor is cut.
 
+use super::dependency::Templates;
 use super::{av1, h264, vp8, vp9};
 use crate::command::Format;
 
@@ -17,6 +18,23 @@ pub struct Numbering {
     pub tl0: Option<(u8, u8)>,
 }
 
+/// Where a frame stands among those of its stream.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Part {
+    /// Spatial id.
+    pub spatial: u8,
+    /// Temporal id.
+    pub temporal: u8,
+    /// It needs frames of lower temporal ids only.
+    pub sync: bool,
+    /// Who has it can decode what follows up to this temporal id.
+    pub opens: u8,
+    /// `opens` holds whatever spatial ids are carried, not only for those up to its own.
+    pub top: bool,
+    /// The last packet of its frame, where a picture has several.
+    pub ends: bool,
+}
+
 /// What was understood of a payload.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Frame {
@@ -26,20 +44,23 @@ pub struct Frame {
     pub width: u16,
     /// See `width`.
     pub height: u16,
+    /// Among those of its stream.
+    pub part: Part,
     /// Of VP8 and VP9.
     pub numbering: Option<Numbering>,
     /// Of AV1: the frame number in its dependency descriptor.
     pub number: Option<u16>,
 }
 
-/// Look at a video payload, which is not empty, and at its dependency descriptor. None when it is of no use.
+/// Look at a video payload, which is not empty, and at its dependency descriptor, with the templates that it rests on.
+/// None when it is of no use.
 #[must_use]
-pub fn understand(format: Format, payload: &[u8], dependency: Option<&[u8]>) -> Option<Frame> {
+pub fn understand(format: Format, payload: &[u8], dependency: Option<&[u8]>, templates: &Templates) -> Option<Frame> {
     match format {
         Format::Vp8 => vp8::parse(payload),
         Format::Vp9 => vp9::parse(payload),
         Format::H264 => Some(h264::parse(payload)),
-        Format::Av1 => Some(av1::parse(payload, dependency)),
+        Format::Av1 => Some(av1::parse(payload, dependency, templates)),
         // What is not understood cannot be gated.
         Format::Opus | Format::Other => Some(Frame { keyframe: true, ..Frame::default() }),
     }
@@ -109,5 +130,35 @@ impl Cursor<'_> {
         } else {
             (picture, place, false)
         })
+    }
+}
+
+/// Bits from the front.
+pub(super) struct Bits<'a> {
+    pub data: &'a [u8],
+    pub at: usize,
+}
+
+impl Bits<'_> {
+    pub fn bits(&mut self, count: u32) -> Option<u32> {
+        (0..count).try_fold(0, |value, _| {
+            let byte = *self.data.get(self.at / 8)?;
+            let bit = byte >> (7 - self.at % 8) & 1;
+            self.at += 1;
+            Some(value << 1 | u32::from(bit))
+        })
+    }
+
+    pub fn skip(&mut self, count: u32) -> Option<()> {
+        self.at += count as usize;
+        (self.at <= 8 * self.data.len()).then_some(())
+    }
+
+    /// A number below a positive `limit`: the least of them take a bit less (annex A.8.1, `ns`).
+    pub fn below(&mut self, limit: u32) -> Option<u32> {
+        let width = limit.checked_ilog2()? + 1;
+        let short = (1 << width) - limit;
+        let value = self.bits(width - 1)?;
+        Some(if value < short { value } else { (value << 1 | self.bits(1)?) - short })
     }
 }

@@ -13,6 +13,7 @@ pub mod av1;
 pub(crate) mod bytes;
 pub mod cache;
 mod control;
+pub mod dependency;
 pub mod extensions;
 pub mod frame;
 pub mod h264;
@@ -22,6 +23,7 @@ pub mod loudness;
 pub mod mirror;
 pub mod missing;
 mod pacer;
+pub mod parts;
 #[cfg(any(test, feature = "probes"))]
 pub(crate) mod probes;
 pub mod reception;
@@ -41,11 +43,12 @@ mod timers;
 pub mod twcc;
 pub mod vp8;
 pub mod vp9;
+pub mod within;
 
 use std::collections::HashMap;
 use std::time::Instant;
 
-use crate::command::{Event, Expect, Name, Rid, Route, RouteId, Tally};
+use crate::command::{Event, Expect, Highest, Name, Rid, Route, RouteId, Tally};
 use route::Forward;
 use run::Run;
 use source::Track;
@@ -287,18 +290,19 @@ impl Media {
         true
     }
 
-    /// Which layer a route should carry; None pauses it. The switch waits for a keyframe, which is asked for at once.
-    /// False when the route is gone.
+    /// Which layer a route should carry, and how much of it; None pauses it. The switch waits for a keyframe, which is
+    /// asked for at once. False when the route is gone.
     pub fn set_layer<S: Sinks>(
         &mut self,
         now: Instant,
         route: RouteId,
         layer: Option<Rid>,
+        highest: Highest,
         sinks: &mut S,
         tally: &mut Tally,
     ) -> bool {
         let Some(forward) = self.by_id.get(&route).and_then(|key| self.routes.get_mut(*key)) else { return false };
-        if forward.aim(layer) {
+        if forward.aim(layer, highest) {
             self.edges.push(Event::Switched { route, layer: None });
         }
         let Some(track) = self.tracks.get_mut(forward.track) else { return true };
@@ -342,10 +346,11 @@ impl Media {
                     let peer = self.peers.get(key);
                     peer.map(|peer| Event::Estimate { peer: peer.name.clone(), bps: peer.estimate })
                 }
-                Level::Rates(key) => self
-                    .tracks
-                    .get(key)
-                    .map(|track| Event::Rates { track: track.expect.track.clone(), bps: track.rates.clone() }),
+                Level::Rates(key) => self.tracks.get(key).map(|track| Event::Rates {
+                    track: track.expect.track.clone(),
+                    bps: track.rates.clone(),
+                    parts: track.parts.clone(),
+                }),
                 Level::Loudness(key) => self.tracks.get(key).map(|track| Event::Levels {
                     track: track.expect.track.clone(),
                     loudness: track.loudness.newest(),

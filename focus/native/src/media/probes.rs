@@ -5,8 +5,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::bytes::{packet, vp8};
+use super::dependency::Templates;
 use super::{Media, PeerKey, Sinks, av1, extensions, frame, rtcp as reports, rtp as packets, twcc};
-use crate::command::{Codec, Expect, Extensions, Format, Kind, Rid, Route, RouteId, Tally};
+use crate::command::{Codec, Expect, Extensions, Format, Highest, Kind, Rid, Route, RouteId, Tally};
 use crate::probes::Input;
 
 const PUBLISHER: PeerKey = 0;
@@ -132,7 +133,7 @@ impl Relay {
 
     fn aim(&mut self, route: u8, rid: Option<&str>) {
         let Self { media, ledger, tally, now } = self;
-        media.set_layer(*now, RouteId::from(route), rid.map(Rid::from), ledger, tally);
+        media.set_layer(*now, RouteId::from(route), rid.map(Rid::from), Highest::ALL, ledger, tally);
     }
 
     fn packet(&mut self, packet: &[u8]) {
@@ -305,17 +306,19 @@ pub fn descriptors(data: &[u8]) {
     if payload.is_empty() || payload.len() > packets::LONGEST {
         return;
     }
-    let Some(found) = frame::understand(*format, payload, descriptor) else { return };
+    let mut templates = Templates::default();
+    descriptor.into_iter().for_each(|descriptor| templates.learn(0, descriptor));
+    let Some(found) = frame::understand(*format, payload, descriptor, &templates) else { return };
     if let (Some(descriptor), Some(_)) = (descriptor, found.number) {
         let mut twin = descriptor.to_vec();
         av1::renumber(&mut twin, 0x1234);
-        let again = frame::understand(*format, payload, Some(&twin));
+        let again = frame::understand(*format, payload, Some(&twin), &templates);
         assert_eq!(again, Some(frame::Frame { number: Some(0x1234), ..found }), "nothing but the number");
     }
     let Some(numbering) = found.numbering else { return };
     let mut out = vec![0xEE; numbering.length(payload)];
     numbering.write(payload, &mut out, 0x1234, 0x56);
-    let again = frame::understand(*format, &out, descriptor).expect("what is written can be read");
+    let again = frame::understand(*format, &out, descriptor, &templates).expect("what is written can be read");
     let renumbered = again.numbering.expect("it keeps its numbers");
     assert_eq!((again.keyframe, again.width, again.height), (found.keyframe, found.width, found.height));
     assert_eq!(renumbered.picture.map(|picture| picture.0), numbering.picture.map(|_| 0x1234));

@@ -21,16 +21,14 @@ const LEAST_RTX: u64 = 64_000 / 8;
 pub struct Sent {
     /// Low bits of the packet's index in its layer.
     pub index: u32,
-    /// As it left.
-    pub timestamp: u32,
+    timestamp: u32,
     sequence: u16,
-    /// As it left.
-    pub picture: u16,
+    picture: u16,
     /// Of the layer within its track.
     pub layer: u16,
-    /// As it left.
-    pub tl0: u8,
-    used: bool,
+    tl0: u8,
+    /// As it left, if it did.
+    marker: Option<bool>,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -56,6 +54,15 @@ pub struct Repair {
     budget: u64,
 }
 
+impl Sent {
+    /// What it was called, under another number.
+    #[must_use]
+    pub fn numbers(&self, index: u64) -> Numbers {
+        let &Self { timestamp, picture, tl0, marker, .. } = self;
+        Numbers { sequence: index as i64, timestamp, picture, tl0, marker: marker.unwrap_or_default() }
+    }
+}
+
 impl Repair {
     /// Nothing sent yet; RTX numbers follow `before`.
     #[must_use]
@@ -68,10 +75,10 @@ impl Repair {
         if self.sent.is_empty() {
             self.sent.resize(REMEMBERED, Sent::default());
         }
-        let &Numbers { timestamp, picture, tl0, .. } = numbers;
+        let &Numbers { timestamp, picture, tl0, marker, .. } = numbers;
         let sequence = numbers.sequence as u16;
         if let Some(place) = self.sent.get_mut(usize::from(sequence) % REMEMBERED) {
-            *place = Sent { index: index as u32, timestamp, sequence, picture, layer, tl0, used: true };
+            *place = Sent { index: index as u32, timestamp, sequence, picture, layer, tl0, marker: Some(marker) };
         }
     }
 
@@ -79,7 +86,7 @@ impl Repair {
     #[must_use]
     pub fn find(&self, sequence: u16) -> Option<Sent> {
         let place = self.sent.get(usize::from(sequence) % REMEMBERED)?;
-        (place.used && place.sequence == sequence).then_some(*place)
+        (place.marker.is_some() && place.sequence == sequence).then_some(*place)
     }
 
     /// Let a packet of `size` bytes leave again, under the RTX number that is returned, extended.
@@ -132,10 +139,11 @@ mod tests {
         let mut repair = Repair::new(0);
         assert_eq!(repair.find(0), None);
         for sequence in 65_000..67_000 {
-            repair.note(&Numbers { sequence, timestamp: 7, picture: 8, tl0: 9 }, 3, sequence + 5);
+            repair.note(&Numbers { sequence, timestamp: 7, picture: 8, tl0: 9, marker: true }, 3, sequence + 5);
         }
         let found = repair.find((66_999_u32 & 0xFFFF) as u16).unwrap();
-        assert_eq!((found.index, found.timestamp, found.picture, found.layer, found.tl0), (67_004, 7, 8, 3, 9));
+        assert_eq!((found.index, found.layer), (67_004, 3));
+        assert_eq!(found.numbers(5), Numbers { sequence: 5, timestamp: 7, picture: 8, tl0: 9, marker: true });
         assert_eq!((repair.find(65_000), repair.find(2000)), (None, None));
         assert_eq!(size_of::<Sent>(), 16);
     }

@@ -9,6 +9,7 @@ use std::collections::VecDeque;
 use super::Seconds;
 use super::cache::Kept;
 use super::rtcp::SenderReport;
+use crate::command::Format;
 
 /// Offset changes remembered within one layer, for late packets.
 const FORGET: usize = 64;
@@ -26,6 +27,54 @@ pub struct Numbers {
     pub picture: u16,
     /// TL0PICIDX.
     pub tl0: u8,
+    /// The last packet of its picture, as it is carried.
+    pub marker: bool,
+}
+
+/// Packets, or pictures, from one on are called by so much less.
+#[derive(Clone, Copy, Debug)]
+struct Since {
+    from: i64,
+    offset: i64,
+    /// So many before the first were left out: they have no number.
+    out: i64,
+}
+
+/// What was left out of a row of numbers, newest last.
+#[derive(Debug, Default)]
+struct Offsets(VecDeque<Since>);
+
+impl Offsets {
+    fn begin(&mut self, from: i64, offset: i64) {
+        self.0.clear();
+        self.0.push_back(Since { from, offset, out: 0 });
+    }
+
+    /// What to take off a number; None when it was left out, or is older than what is remembered.
+    fn of(&self, number: i64) -> Option<i64> {
+        let since = self.0.iter().rev().find(|since| since.from - since.out <= number)?;
+        (number >= since.from).then_some(since.offset)
+    }
+
+    /// Whether the one before this was left out.
+    fn ends_at(&self, number: i64) -> bool {
+        self.0.back().is_some_and(|since| since.from == number && since.out > 0)
+    }
+
+    /// Close the gap that these would leave. Nothing from the first of them on may have been named yet.
+    fn leave_out(&mut self, first: i64, last: i64) {
+        let gap = last + 1 - first;
+        let Some(newest) = self.0.back_mut() else { return };
+        if newest.from == first {
+            *newest = Since { from: last + 1, offset: newest.offset + gap, out: newest.out + gap };
+            return;
+        }
+        let offset = newest.offset + gap;
+        if self.0.len() >= FORGET {
+            self.0.pop_front();
+        }
+        self.0.push_back(Since { from: last + 1, offset, out: gap });
+    }
 }
 
 /// Maps the packets of whichever layer is current into one stream.
@@ -42,9 +91,15 @@ pub struct Rewriter {
     started: bool,
     start: i64,
     newest: i64,
-    /// From which index on, which offset; ascending, never empty.
-    offsets: VecDeque<(i64, i64)>,
+    /// Of indices; never empty.
+    offsets: Offsets,
+    /// Timestamp of what was left out last.
+    left_out: u32,
     picture_offset: i64,
+    /// Instead of that, once a picture was left out of a stream whose receivers take a gap for loss: VP8. In other
+    /// formats frames name each other by differences of their numbers.
+    pictures: Offsets,
+    newest_picture: i64,
     tl0_offset: i64,
     last_picture: i64,
     last_tl0: i64,
@@ -67,8 +122,11 @@ impl Rewriter {
             started: false,
             start: 0,
             newest: 0,
-            offsets: VecDeque::from([(0, 0)]),
+            offsets: Offsets(VecDeque::from([Since { from: 0, offset: 0, out: 0 }])),
+            left_out: 0,
             picture_offset: 0,
+            pictures: Offsets::default(),
+            newest_picture: 0,
             tl0_offset: 0,
             last_picture: -1,
             last_tl0: -1,
@@ -100,8 +158,10 @@ impl Rewriter {
         self.newest = packet.index;
         self.reset(packet.index);
         self.timestamp_offset = packet.timestamp.wrapping_sub(expected);
+        self.pictures.0.clear();
         if let Some(numbering) = packet.numbering {
             self.picture_offset = packet.picture - (self.last_picture + 1);
+            self.newest_picture = packet.picture;
             self.tl0_offset = i64::from(numbering.tl0.map_or(0, |tl0| tl0.0)) - (self.last_tl0 + 1);
         }
         if let (Some(number), Some(last)) = (packet.number, self.last_frame) {
@@ -150,17 +210,37 @@ impl Rewriter {
         (self.last as u16, self.last_timestamp)
     }
 
+    /// Whether a packet comes after all others of the current layer.
+    #[must_use]
+    pub fn in_order(&self, index: i64) -> bool {
+        index > self.newest
+    }
+
     /// An in-order packet of the current layer carries nothing: close the gap that it would leave.
     pub fn skip(&mut self, index: i64) {
-        if index <= self.newest {
-            return;
+        if self.in_order(index) {
+            self.advance(index);
+            self.offsets.leave_out(index, index);
         }
+    }
+
+    /// An in-order packet of the current layer is not carried: close the gap that it would leave, and with it that of
+    /// packets of its picture that did not come.
+    pub fn leave_out(&mut self, packet: &Kept) {
+        let index = packet.index;
+        let before = self.newest + 1;
+        let together = self.left_out == packet.timestamp && self.offsets.ends_at(before) && index - before < RESTARTED;
         self.advance(index);
-        let offset = self.offsets.back().map_or(0, |last| last.1);
-        if self.offsets.len() >= FORGET {
-            self.offsets.pop_front();
+        self.offsets.leave_out(if together { before } else { index }, index);
+        self.left_out = packet.timestamp;
+        let counted = packet.format == Format::Vp8 && packet.numbering.is_some_and(|held| held.picture.is_some());
+        if counted && packet.picture > self.newest_picture {
+            if self.pictures.0.is_empty() {
+                self.pictures.begin(i64::MIN, self.picture_offset);
+            }
+            self.newest_picture = packet.picture;
+            self.pictures.leave_out(packet.picture, packet.picture);
         }
-        self.offsets.push_back((index + 1, offset + 1));
     }
 
     /// Go on to an in-order packet.
@@ -176,8 +256,7 @@ impl Rewriter {
 
     /// From here on, numbers follow the newest one out.
     fn reset(&mut self, index: i64) {
-        self.offsets.clear();
-        self.offsets.push_back((index, index - (self.last + 1)));
+        self.offsets.begin(index, index - (self.last + 1));
     }
 
     /// Number a packet of the current layer; None when it is older than what can be placed.
@@ -186,10 +265,12 @@ impl Rewriter {
         if index < self.start {
             return None;
         }
+        let counted = !self.pictures.0.is_empty() && packet.numbering.is_some();
+        let picture_offset = if counted { self.pictures.of(packet.picture)? } else { self.picture_offset };
         if index > self.newest {
             self.advance(index);
         }
-        let offset = self.offsets.iter().rev().find(|since| since.0 <= index)?.1;
+        let offset = self.offsets.of(index)?;
         let sequence = index - offset;
         if sequence > self.last {
             self.last = sequence;
@@ -199,9 +280,10 @@ impl Rewriter {
         if timestamp.wrapping_sub(self.last_timestamp) as i32 > 0 {
             self.last_timestamp = timestamp;
         }
-        let mut numbers = Numbers { sequence, timestamp, picture: 0, tl0: 0 };
+        let mut numbers = Numbers { sequence, timestamp, picture: 0, tl0: 0, marker: packet.marker };
         if let Some(numbering) = packet.numbering {
-            let extended = packet.picture - self.picture_offset;
+            self.newest_picture = self.newest_picture.max(packet.picture);
+            let extended = packet.picture - picture_offset;
             let tl0 = i64::from(numbering.tl0.map_or(0, |tl0| tl0.0)) - self.tl0_offset;
             if extended > self.last_picture {
                 self.last_picture = extended;
@@ -315,7 +397,10 @@ mod tests {
         // Both were captured at 1000 s of the sender's clock; the new layer takes 30 ms longer to arrive.
         let next = Kept { arrived: 0.063, ..packet(5, 60_000) };
         rewriter.switch(&next, Some(at(2, 57_000)), Some(at(1, 7000)));
-        assert_eq!(rewriter.map(&next).unwrap(), Numbers { sequence: 11, timestamp: 3000, picture: 0, tl0: 0 });
+        assert_eq!(
+            rewriter.map(&next).unwrap(),
+            Numbers { sequence: 11, timestamp: 3000, picture: 0, tl0: 0, marker: false }
+        );
     }
 
     #[test]

@@ -12,8 +12,9 @@ use super::rewriter::{Numbers, Rewriter};
 use super::source::{Layer, Track};
 use super::table::{PeerKey, TrackKey};
 use super::twcc::Departures;
+use super::within::Within;
 use super::{Seconds, Sinks};
-use crate::command::{Codec, Drop, Format, Name, Rid, Route};
+use crate::command::{Codec, Drop, Format, Highest, Name, Rid, Route};
 
 /// A route at work.
 #[derive(Debug)]
@@ -29,6 +30,8 @@ pub struct Forward {
     pub publisher: Name,
     /// The wanted layer.
     pub target: Option<Rid>,
+    /// How much of it.
+    within: Within,
     /// The layer that is forwarded now, by its id.
     pub layer: Option<u16>,
     /// The layer that was forwarded when this was paused.
@@ -67,6 +70,7 @@ impl Forward {
             sink,
             publisher,
             target: None,
+            within: Within::default(),
             layer: None,
             rested: None,
             packets: 0,
@@ -83,9 +87,10 @@ impl Forward {
         self.route = Route { mid: route.mid, codecs: route.codecs, extensions: route.extensions, ..self.route.clone() };
     }
 
-    /// Set the wanted layer. True if that stops the stream at once.
-    pub fn aim(&mut self, target: Option<Rid>) -> bool {
+    /// Set the wanted layer, and how much of it. True if that stops the stream at once.
+    pub fn aim(&mut self, target: Option<Rid>, highest: Highest) -> bool {
         self.target = target;
+        self.within.want(highest);
         let stops = self.target.is_none() && self.layer.is_some();
         if stops {
             self.rested = self.layer.take();
@@ -99,12 +104,14 @@ impl Forward {
         // Told without a look at names, which lie elsewhere: each route is asked each 20 ms.
         if let ([only], Some(layer)) = (track.layers.as_slice(), self.layer)
             && layer == only.id
+            && !self.within.awaits(only.parts.top())
         {
             return None;
         }
         let place = track.place(self.target.as_deref()?)?;
         let wanted = track.layers.get(place)?;
-        (self.layer != Some(wanted.id) && self.takes(wanted)).then_some(place)
+        let has = self.layer == Some(wanted.id) && !self.within.awaits(wanted.parts.top());
+        (!has && self.takes(wanted)).then_some(place)
     }
 
     /// Whether the sink could use a keyframe of a layer, as it is sent now.
@@ -140,11 +147,35 @@ impl Forward {
                 self.rewriter.switch(kept, report(layer), old);
             }
             self.layer = Some(layer.id);
+            self.within.begin();
             self.report_due = true;
         } else if self.codec(kept.format, kept.clock).is_none() {
             return Err(Drop::OtherCodec);
+        } else if !self.within.whole() {
+            return self.pass_part(layer, kept);
         }
-        self.rewriter.map(kept).ok_or(Drop::TooOld)
+        self.call(kept)
+    }
+
+    /// As `pass`, of a stream of which not all is carried.
+    fn pass_part(&mut self, layer: &Layer, kept: &Kept) -> Result<Numbers, Drop> {
+        let settled = self.target.as_deref() == Some(&*layer.rid);
+        if !self.rewriter.in_order(kept.index) {
+            if !self.within.takes_late(kept.part) {
+                return Err(Drop::OtherLayer);
+            }
+        } else if !self.within.takes(kept, settled) {
+            self.rewriter.leave_out(kept);
+            return Err(Drop::OtherLayer);
+        }
+        self.call(kept)
+    }
+
+    /// Number a packet.
+    fn call(&mut self, kept: &Kept) -> Result<Numbers, Drop> {
+        let mut numbers = self.rewriter.map(kept).ok_or(Drop::TooOld)?;
+        numbers.marker |= self.within.ends(kept.part);
+        Ok(numbers)
     }
 
     /// An in-order packet of a layer is nothing for anyone.
@@ -192,8 +223,7 @@ impl Forward {
         let kept = track.known(sent.layer).and_then(|layer| layer.cache.find(sent.index)).ok_or(Drop::CacheMiss)?;
         let pt = self.codec(kept.format, kept.clock).and_then(|codec| codec.rtx_pt).ok_or(Drop::CacheMiss)?;
         let index = self.repair.allow(sequence, kept.size, now)?;
-        let numbers =
-            Numbers { sequence: index as i64, timestamp: sent.timestamp, picture: sent.picture, tl0: sent.tl0 };
+        let numbers = sent.numbers(index);
         Ok(self.dump(&Outgoing { kept, numbers, pt, ssrc, index, original: Some(sequence) }, now, departures, sinks))
     }
 
@@ -219,8 +249,7 @@ impl Forward {
         let kept = track.known(sent.layer)?.cache.find(sent.index)?;
         let pt = self.codec(kept.format, kept.clock)?.rtx_pt?;
         let index = self.repair.unasked();
-        let numbers =
-            Numbers { sequence: index as i64, timestamp: sent.timestamp, picture: sent.picture, tl0: sent.tl0 };
+        let numbers = sent.numbers(index);
         self.dump(&Outgoing { kept, numbers, pt, ssrc, index, original: Some(sequence) }, now, departures, sinks)
     }
 
@@ -286,7 +315,7 @@ impl Forward {
             let [t1, t2, t3, t4] = numbers.timestamp.to_be_bytes();
             let [c1, c2, c3, c4] = ssrc.to_be_bytes();
             let first = if extensions > 0 { 0x90 } else { 0x80 };
-            *head = [first, u8::from(kept.marker) << 7 | pt, s1, s2, t1, t2, t3, t4, c1, c2, c3, c4];
+            *head = [first, u8::from(numbers.marker) << 7 | pt, s1, s2, t1, t2, t3, t4, c1, c2, c3, c4];
             let Some((extended, rest)) = rest.split_at_mut_checked(extensions) else { return 0 };
             block.write(extended);
             let Some((repeated, rest)) = rest.split_at_mut_checked(repeats) else { return 0 };

@@ -7,10 +7,12 @@ use std::collections::VecDeque;
 
 use super::Seconds;
 use super::cache::{Cache, Kept};
+use super::dependency::Templates;
 use super::extensions::{Copied, DEPENDENCY, LOUDNESS};
 use super::frame::understand;
 use super::loudness::Loudness;
 use super::missing::Missing;
+use super::parts::Parts;
 use super::reception::Reception;
 use super::rtp::{AROUND, Header, expand};
 use super::table::{PeerKey, RouteKey};
@@ -47,6 +49,8 @@ pub struct Layer {
     pub bytes: u64,
     /// Bits received in the last full second.
     pub rate: u64,
+    /// The same by spatial and temporal id.
+    pub parts: Parts,
     /// When the newest packet came.
     pub last: Seconds,
     /// It was told that packets of it flow.
@@ -55,6 +59,8 @@ pub struct Layer {
     picture: Option<i64>,
     /// Extended AV1 frame number of the newest packet.
     frame: Option<i64>,
+    /// Of its newest keyframe's dependency descriptor.
+    templates: Templates,
     requested_at: Seconds,
     requested: bool,
 }
@@ -74,10 +80,12 @@ impl Layer {
             height: 0,
             bytes: 0,
             rate: 0,
+            parts: Parts::default(),
             last: -1.0,
             live: false,
             picture: None,
             frame: None,
+            templates: Templates::default(),
             requested_at: -1.0,
             requested: false,
         }
@@ -120,6 +128,7 @@ impl Layer {
         self.bytes += u64::from(head.size) + AROUND as u64;
         self.format = Some((head.format, head.clock));
         let Some(kept) = self.cache.admit(head.index) else { return false };
+        self.parts.count(head.part, head.size);
         let bytes = kept.filled(data, kind);
         if head.keyframe {
             self.requested = false;
@@ -131,6 +140,7 @@ impl Layer {
     /// A second passed: what came in it is its rate.
     pub fn measure(&mut self) {
         self.rate = std::mem::take(&mut self.bytes) * 8;
+        self.parts.measure();
     }
 
     /// Understand a packet once for all sinks, and keep it. `Ok(true)` if the picture size is new.
@@ -144,11 +154,14 @@ impl Layer {
         let frame = match kind {
             Kind::Video => {
                 let dependency = copied.get(DEPENDENCY).copied().flatten().map(|place| place.of(data));
-                understand(codec.format, payload, dependency)
+                if let Some(descriptor) = dependency.filter(|_| codec.format == Format::Av1) {
+                    self.templates.learn(index, descriptor);
+                }
+                understand(codec.format, payload, dependency, &self.templates)
             }
             // The numbers of a picture in a line of sound cannot be rewritten.
             Kind::Audio if codec.format == Format::Vp8 => None,
-            Kind::Audio => understand(Format::Opus, payload, None),
+            Kind::Audio => understand(Format::Opus, payload, None, &self.templates),
         };
         let frame = frame.ok_or(Drop::Malformed)?;
         let picture = frame.numbering.and_then(|numbering| {
@@ -158,6 +171,7 @@ impl Layer {
         self.picture = self.picture.max(picture);
         let number = frame.number.map(|number| expand(i64::from(number), self.frame, 16));
         self.frame = self.frame.max(number);
+        self.parts.count(frame.part, header.size);
         let bytes = kept.filled(data, kind);
         *kept = Kept {
             index,
@@ -168,6 +182,7 @@ impl Layer {
             clock: codec.clock,
             arrived: now,
             keyframe: frame.keyframe,
+            part: frame.part,
             picture: picture.unwrap_or(0),
             numbering: frame.numbering,
             number,
@@ -233,6 +248,8 @@ pub struct Track {
     pub loudness: Loudness,
     /// The newest measured rates.
     pub rates: Vec<(Rid, u64)>,
+    /// Of each part of a layer that has several: spatial id, temporal id, bits a second with all that it needs.
+    pub parts: Vec<(Rid, u8, u8, u64)>,
     next: u16,
 }
 
@@ -250,6 +267,7 @@ impl Track {
             routes: Vec::new(),
             loudness: Loudness::default(),
             rates: Vec::new(),
+            parts: Vec::new(),
             next: 0,
         }
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::{Media, PeerKey, Sinks};
-use crate::command::{Codec, Expect, Extensions, Format, Kind, Rid, Route, Tally};
+use crate::command::{Codec, Expect, Extensions, Format, Highest, Kind, Rid, Route, Tally};
 use crate::pump::allocations;
 
 /// Where packets end.
@@ -56,7 +56,7 @@ fn table(epoch: Instant) -> Media {
     }
     let mut sink = Sink { buffer: vec![], packets: 0 };
     for route in 1..=u64::from(ROUTES) {
-        assert!(media.set_layer(epoch, route, Some(layer.clone()), &mut sink, &mut Tally::default()));
+        assert!(media.set_layer(epoch, route, Some(layer.clone()), Highest::ALL, &mut sink, &mut Tally::default()));
     }
     media
 }

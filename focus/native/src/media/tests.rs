@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::bytes::{self, Draw, Read, packet, read, vp8};
 use super::{Media, PeerKey, Sinks};
-use crate::command::{Codec, Drop, Event, Expect, Extensions, Format, Kind, Rid, Route, Tally};
+use crate::command::{Codec, Drop, Event, Expect, Extensions, Format, Highest, Kind, Rid, Route, Tally};
 
 mod forwarding;
 mod links;
@@ -13,6 +13,7 @@ mod mirrored;
 mod streams;
 mod switches;
 mod together;
+mod within;
 
 const P: PeerKey = 0;
 const S: PeerKey = 1;
@@ -150,8 +151,12 @@ impl Relay {
     }
 
     fn aim(&mut self, layer: Option<&str>, now: f64) {
+        self.aim_within(layer, Highest::ALL, now);
+    }
+
+    fn aim_within(&mut self, layer: Option<&str>, highest: Highest, now: f64) {
         let now = self.at(now);
-        assert!(self.media.set_layer(now, 1, layer.map(Rid::from), &mut self.sinks, &mut self.tally));
+        assert!(self.media.set_layer(now, 1, layer.map(Rid::from), highest, &mut self.sinks, &mut self.tally));
     }
 
     fn publish(&mut self, packets: &[Vec<u8>], now: f64) {

@@ -117,9 +117,13 @@ impl Media {
             at += 1;
             let Some(track) = self.tracks.get_mut(key) else { continue };
             track.rates.clear();
+            track.parts.clear();
             for layer in &mut track.layers {
                 layer.measure();
                 track.rates.push((layer.rid.clone(), layer.rate));
+                let rates =
+                    layer.parts.rates().map(|(spatial, temporal, bps)| (layer.rid.clone(), spatial, temporal, bps));
+                track.parts.extend(rates);
                 let block = layer.reception.block(now).filter(|_| layer.live);
                 if let Some((block, place)) = block.zip(blocks.get_mut(count)) {
                     *place = block;

@@ -3,7 +3,7 @@
 //! Only the descriptor and the first ten bytes of a frame are looked at: end-to-end encrypted
 //! frames leave those clear.
 
-use super::frame::{Cursor, Frame, Numbering};
+use super::frame::{Cursor, Frame, Numbering, Part};
 
 /// Read a descriptor; None when it is cut short.
 #[must_use]
@@ -12,6 +12,7 @@ pub fn parse(payload: &[u8]) -> Option<Frame> {
     let first = cursor.byte()?;
     let start = first & 0x10 != 0 && first & 0x07 == 0;
     let mut numbering = Numbering::default();
+    let mut part = Part { top: true, ..Part::default() };
     if first & 0x80 != 0 {
         let flags = cursor.byte()?;
         if flags & 0x80 != 0 {
@@ -24,7 +25,11 @@ pub fn parse(payload: &[u8]) -> Option<Frame> {
             numbering.tl0 = Some((cursor.byte()?, place));
         }
         if flags & 0x30 != 0 {
-            cursor.byte()?;
+            let ids = cursor.byte()?;
+            if flags & 0x20 != 0 {
+                part.temporal = ids >> 6;
+                part.sync = ids & 0x20 != 0;
+            }
         }
     }
     let frame = payload.get(cursor.at..).unwrap_or_default();
@@ -35,7 +40,7 @@ pub fn parse(payload: &[u8]) -> Option<Frame> {
         width = u16::from_le_bytes([w1, w2]) & 0x3FFF;
         height = u16::from_le_bytes([h1, h2]) & 0x3FFF;
     }
-    Some(Frame { keyframe, width, height, numbering: Some(numbering), number: None })
+    Some(Frame { keyframe, width, height, part, numbering: Some(numbering), number: None })
 }
 
 #[cfg(test)]

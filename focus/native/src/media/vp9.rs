@@ -1,16 +1,16 @@
 //! The VP9 payload descriptor (RFC 9628 §4.2).
 //!
 //! A keyframe's start is the beginning of a frame of the lowest spatial layer that refers to no
-//! other picture. All spatial layers of the one stream are forwarded.
+//! other picture.
 
-use super::frame::{Cursor, Frame, Numbering};
+use super::frame::{Cursor, Frame, Numbering, Part};
 
 /// Read a descriptor; None when it is cut short.
 #[must_use]
 pub fn parse(payload: &[u8]) -> Option<Frame> {
     let mut cursor = Cursor { data: payload, at: 0 };
     let first = cursor.byte()?;
-    let [has_picture, inter, layered, flexible, begins, _, structured] =
+    let [has_picture, inter, layered, flexible, begins, ends, structured] =
         [7, 6, 5, 4, 3, 2, 1].map(|bit| first >> bit & 1 == 1);
     let mut numbering = Numbering::default();
     if has_picture {
@@ -18,9 +18,15 @@ pub fn parse(payload: &[u8]) -> Option<Frame> {
         numbering.picture = Some((picture, place));
         numbering.wide = wide;
     }
-    let mut spatial = 0;
+    let mut part = Part { ends, top: true, ..Part::default() };
     if layered {
-        spatial = cursor.byte()? >> 1 & 7;
+        let ids = cursor.byte()?;
+        (part.temporal, part.spatial) = (ids >> 5, ids >> 1 & 7);
+        // By the letter, what follows needs nothing higher from before; as libwebrtc sends it, the frame needs lower
+        // ids only. Of the lowest both say that all can follow.
+        let switches = ids & 0x10 != 0;
+        part.sync = switches && part.temporal > 0;
+        part.opens = if switches && part.temporal == 0 { u8::MAX } else { 0 };
         if !flexible {
             let place = cursor.at as u8;
             numbering.tl0 = Some((cursor.byte()?, place));
@@ -35,11 +41,12 @@ pub fn parse(payload: &[u8]) -> Option<Frame> {
         }
     }
     let (width, height) = if structured { structure(&mut cursor)? } else { (0, 0) };
-    let keyframe = !inter && begins && spatial == 0;
+    let keyframe = !inter && begins && part.spatial == 0;
     Some(Frame {
         keyframe,
         width: if keyframe { width } else { 0 },
         height: if keyframe { height } else { 0 },
+        part,
         numbering: Some(numbering),
         number: None,
     })

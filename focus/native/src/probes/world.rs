@@ -6,7 +6,9 @@ use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
 use super::Input;
-use crate::command::{Codec, Command, Credentials, Event, Expect, Extensions, Format, Kind, Open, Role, Route};
+use crate::command::{
+    Codec, Command, Credentials, Event, Expect, Extensions, Format, Highest, Kind, Open, Role, Route,
+};
 use crate::engine::Engine;
 use crate::media::bytes::{Draw, packet};
 use crate::transport::{Identity, Out, TAIL, Transport, TransportEvent};
@@ -134,7 +136,10 @@ impl World {
         };
         self.engine.submit(self.now, Command::Expect(expect));
         self.engine.submit(self.now, Command::Route(route));
-        self.engine.submit(self.now, Command::SetLayer { route: number.into(), layer: Some("".into()) });
+        self.engine.submit(
+            self.now,
+            Command::SetLayer { route: number.into(), layer: Some("".into()), highest: Highest::ALL },
+        );
     }
 
     /// Address of a peer.

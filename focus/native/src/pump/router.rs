@@ -9,7 +9,7 @@
 
 use std::collections::HashMap;
 
-use crate::command::{Command, Expect, Name, Open, Rid, Role, Route, RouteId};
+use crate::command::{Command, Expect, Highest, Name, Open, Rid, Role, Route, RouteId};
 use crate::sharing::{Order, Sharing};
 
 /// Commands about a peer that are kept until its first check; one that has more stays where it is.
@@ -41,7 +41,7 @@ struct Source {
 #[derive(Debug)]
 struct Way {
     route: Route,
-    layer: Option<Option<Rid>>,
+    layer: Option<(Option<Rid>, Highest)>,
 }
 
 /// See the file's head.
@@ -116,9 +116,9 @@ impl Router {
                 self.order(self.sink(route), command);
                 self.detach(route);
             }
-            Command::SetLayer { route, ref layer } => {
+            Command::SetLayer { route, ref layer, highest } => {
                 if let Some(way) = self.routes.get_mut(&route) {
-                    way.layer = Some(layer.clone());
+                    way.layer = Some((layer.clone(), highest));
                 }
                 self.order(self.sink(route), command);
             }
@@ -253,8 +253,9 @@ impl Router {
             self.share(home, Sharing::Feed { track: route.track.clone(), worker });
         }
         self.order(worker, Command::Route(route.clone()));
-        if let Some(layer) = layer {
-            self.order(worker, Command::SetLayer { route: route.route, layer: layer.clone() });
+        if let Some((layer, highest)) = layer {
+            let (route, layer, highest) = (route.route, layer.clone(), *highest);
+            self.order(worker, Command::SetLayer { route, layer, highest });
         }
         self.routes.insert(route.route, way);
     }

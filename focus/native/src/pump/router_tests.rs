@@ -1,7 +1,7 @@
 //! A table of what each command becomes, on two workers.
 
 use super::*;
-use crate::command::{Codec, Extensions, Format, Kind};
+use crate::command::{Codec, Extensions, Format, Highest, Kind};
 use crate::pump::tests::open;
 
 fn name(text: &str) -> Name {
@@ -39,7 +39,7 @@ fn close(peer: &str) -> Command {
 }
 
 fn layer(route: RouteId) -> Command {
-    Command::SetLayer { route, layer: Some("h".into()) }
+    Command::SetLayer { route, layer: Some("h".into()), highest: Highest::ALL }
 }
 
 fn keyframe(track: &str) -> Command {

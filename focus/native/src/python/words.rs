@@ -8,7 +8,9 @@ use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyTuple};
 
-use crate::command::{Codec, Command, Credentials, Event, Expect, Extensions, Format, Kind, Loss, Open, Role, Route};
+use crate::command::{
+    Codec, Command, Credentials, Event, Expect, Extensions, Format, Highest, Kind, Loss, Open, Role, Route,
+};
 
 // From Python.
 
@@ -82,6 +84,7 @@ pub(super) fn command(object: &Bound<'_, PyAny>) -> PyResult<Command> {
         "SetLayer" => Command::SetLayer {
             route: get(object, "route")?,
             layer: get::<Option<String>>(object, "layer")?.map(Into::into),
+            highest: Highest::new(get(object, "spatial")?, get(object, "temporal")?),
         },
         "Keyframe" => Command::Keyframe { track: text(object, "track")?, layer: text(object, "layer")? },
         "Need" => Command::Need { peer: text(object, "peer")?, bps: get(object, "bps")? },
@@ -184,9 +187,11 @@ pub(super) fn event(py: Python<'_>, event: Event) -> PyResult<Bound<'_, PyAny>> 
         Event::Switched { route, layer } => make(py, "Switched", (route, layer.as_deref())),
         Event::Message { peer, text } => make(py, "Message", (&*peer, text)),
         Event::Estimate { peer, bps } => make(py, "Estimate", (&*peer, bps)),
-        Event::Rates { track, bps } => {
+        Event::Rates { track, bps, parts } => {
             let told = bps.iter().map(|(layer, bps)| (&**layer, *bps));
-            make(py, "Rates", (&*track, PyTuple::new(py, told.collect::<Vec<_>>())?))
+            let parts = parts.iter().map(|(layer, spatial, temporal, bps)| (&**layer, *spatial, *temporal, *bps));
+            let parts = PyTuple::new(py, parts.collect::<Vec<_>>())?;
+            make(py, "Rates", (&*track, PyTuple::new(py, told.collect::<Vec<_>>())?, parts))
         }
         Event::Levels { track, loudness, recent } => make(py, "Levels", (&*track, loudness, PyBytes::new(py, &recent))),
     }

@@ -208,7 +208,7 @@ fn a_frame_for_a_narrow_link_leaves_in_pieces_in_order_and_a_voice_passes_it() {
     assert!(link.relay.media.expect(P, sound) && link.relay.media.route(S, voice));
     let at = link.relay.at(0.0);
     let Relay { media, sinks, tally, .. } = &mut link.relay;
-    assert!(media.set_layer(at, 2, Some(Rid::from("")), sinks, tally));
+    assert!(media.set_layer(at, 2, Some(Rid::from("")), Highest::ALL, sinks, tally));
     link.run(6.0, 450e3, 500e3);
     let mut frame = link.camera.frame(false, 12);
     frame.iter_mut().for_each(|packet| packet.resize(1100, 7));

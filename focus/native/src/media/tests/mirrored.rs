@@ -84,7 +84,7 @@ impl Two {
 
     fn aim(&mut self, layer: Option<&str>, now: f64) {
         let layer = layer.map(Rid::from);
-        assert!(self.tables[1].set_layer(self.at(now), 1, layer, &mut self.sinks[1], &mut self.tally));
+        assert!(self.tables[1].set_layer(self.at(now), 1, layer, Highest::ALL, &mut self.sinks[1], &mut self.tally));
         self.carry();
     }
 

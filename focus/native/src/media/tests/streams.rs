@@ -31,7 +31,7 @@ fn arrivals_rates_loudness_and_silence_are_told() {
         appeared.clone(),
         Event::Switched { route: 1, layer: Some(layer.clone()) },
         Event::Levels { track: track.clone(), loudness: 96, recent: (47..97).collect() },
-        Event::Rates { track: track.clone(), bps: vec![(layer.clone(), 50 * (27 + 44) * 8)] },
+        Event::Rates { track: track.clone(), bps: vec![(layer.clone(), 50 * (27 + 44) * 8)], parts: vec![] },
     ];
     assert_eq!(relay.events(), expected);
     relay.tick(2.9);

@@ -38,7 +38,14 @@ fn it_makes_no_difference_that_packets_came_together() {
             assert!(relay.media.route(2, other));
             relay.aim(Some("f"), 0.0);
             let now = relay.at(0.0);
-            assert!(relay.media.set_layer(now, 2, Some(Rid::from("q")), &mut relay.sinks, &mut relay.tally));
+            assert!(relay.media.set_layer(
+                now,
+                2,
+                Some(Rid::from("q")),
+                Highest::ALL,
+                &mut relay.sinks,
+                &mut relay.tally
+            ));
             relay
         };
         let (mut one, mut all, packets) = (made(), made(), pieces(&mut draw));
@@ -71,7 +78,14 @@ fn of_a_long_burst_to_many_a_part_leaves_after_the_other_and_all_of_it_in_the_en
         let peer = Arc::from(format!("s{number}"));
         assert!(relay.media.route(number, Route { route: number.into(), peer, ssrc: 0x1_0000 * number, ..route() }));
         let now = relay.at(0.0);
-        relay.media.set_layer(now, number.into(), Some(Rid::from("")), &mut relay.sinks, &mut relay.tally);
+        relay.media.set_layer(
+            now,
+            number.into(),
+            Some(Rid::from("")),
+            Highest::ALL,
+            &mut relay.sinks,
+            &mut relay.tally,
+        );
     }
     relay.aim(Some(""), 0.0);
     let mut camera = Camera::new(0x1000, "");

@@ -3,7 +3,9 @@
 use std::sync::LazyLock;
 
 use super::*;
-use crate::command::{Codec, Credentials, Drop as Why, Expect, Extensions, Format, Kind, Open, Route, RouteId};
+use crate::command::{
+    Codec, Credentials, Drop as Why, Expect, Extensions, Format, Highest, Kind, Open, Route, RouteId,
+};
 use crate::engine::Engine;
 use crate::media::bytes::{nack, packet, rtcp, split, vp8};
 use crate::media::rtp::{is_rtcp, parse};
@@ -312,7 +314,7 @@ impl Call {
             ssrc: 0x5000 + route as u32,
             rtx_ssrc: Some(0x6000 + route as u32),
         };
-        let layer = Command::SetLayer { route, layer: Some(layer.into()) };
+        let layer = Command::SetLayer { route, layer: Some(layer.into()), highest: Highest::ALL };
         self.pump.submit(vec![Command::Route(made), layer]);
     }
 
@@ -435,7 +437,7 @@ fn a_switch_at_a_mirror_asks_the_publisher_for_a_keyframe() {
     let switched = |layer: &str| Event::Switched { route: 1, layer: Some(layer.into()) };
     call.until("the low one", |call| call.events.contains(&switched("l")));
     let before = call.clients[camera].asked();
-    call.pump.submit(vec![Command::SetLayer { route: 1, layer: Some("h".into()) }]);
+    call.pump.submit(vec![Command::SetLayer { route: 1, layer: Some("h".into()), highest: Highest::ALL }]);
     call.until("a question", |call| call.clients[camera].asked() > before);
     call.clients[camera].publish(0x2000, "h", true);
     call.until("the high one", |call| call.events.contains(&switched("h")));
