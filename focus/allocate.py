@@ -53,6 +53,10 @@ class Class(IntEnum):
     CAMERA = 2
 
 
+STILL = {Class.AUDIO: 0.0, Class.SCREEN: 0.05, Class.CAMERA: 0.2}
+"Part of its worth that a picture loses with each halving of its rate: a screen is read."
+
+
 @dataclass(frozen=True, slots=True)
 class Option:
     """One way to carry a track: a layer, or a part of one."""
@@ -109,8 +113,8 @@ class Ask:
         """What somebody has of an option: pixels that it sees, in doublings, and how smoothly."""
         if self.kind is Class.AUDIO:
             return 0.0
-        smooth = max(0.0, 1.0 - 0.2 * math.log2(max(1.0, FULL_RATE / max(option.fps, 1.0))))
-        return self.weight * math.log2(1.0 + min(option.pixels, self.shown) / UNIT) * smooth
+        still = STILL[self.kind] * math.log2(max(1.0, FULL_RATE / max(option.fps, 1.0)))
+        return self.weight * math.log2(1.0 + min(option.pixels, self.shown) / UNIT) * max(0.0, 1.0 - still)
 
 
 def _hull(options: Sequence[Option], worths: Sequence[float]) -> list[Step]:

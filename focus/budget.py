@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from types import MappingProxyType
 
-from focus.allocate import BITS_A_PIXEL, HEADROOM, UNIT, Allotment, Ask, Class, Option, allocate, need
+from focus.allocate import BITS_A_PIXEL, FULL_RATE, HEADROOM, UNIT, Allotment, Ask, Class, Option, allocate, need
 from focus.snapshot import Conference, Peer, Published, Take
 from focus.subscribe import chosen, decodes, wanted
 from focus.vocabulary import SINGLE, Kind, PeerId, Rid, RouteId, TrackId, Want
@@ -22,6 +22,8 @@ UNTOLD = (640.0, 360.0)
 "A picture of unknown size."
 LARGE = 480 * 270.0
 "Pixels from which on a picture is looked at, not glanced at."
+LARGE_ENOUGH = 0.8
+"Pictures with so much of the pixels that are shown are not worth more."
 NEWS_OF_NEED = 0.1
 "Part by which what a peer could use must move to be told."
 LAG = 2.5
@@ -47,6 +49,7 @@ def asked(conference: Conference, last: Conference) -> Mapping[TrackId, dict[tup
         same = (
             track is last.tracks.get(name)
             and conference.rates.get(name) is last.rates.get(name)
+            and conference.parts.get(name) is last.parts.get(name)
             and (roster is known or roster.ranked[name] == known.ranked.get(name))
             and (name in roster.screens) == (name in known.screens)
             and (track.peer == floor) == (track.peer == before_it)
@@ -182,11 +185,22 @@ def _ask(conference: Conference, track: Published, want: Want) -> Ask:
             weight = FLOOR_WEIGHT
         elif shown >= LARGE:
             weight = LARGE_WEIGHT
-    return Ask(kind, options, shown, weight)
+    return _sorted(Ask(kind, options, shown, weight))
+
+
+def _sorted(ask: Ask) -> Ask:
+    """The same, its options cheapest first and each better than the one before."""
+    best = -math.inf
+    kept: list[Option] = []
+    for option, worth in sorted(zip(ask.options, ask.worths, strict=False), key=lambda pair: (pair[0].bps, -pair[1])):
+        if worth > best:
+            kept.append(option)
+            best = worth
+    return ask if tuple(kept) == ask.options else replace(ask, options=tuple(kept))
 
 
 def _options(conference: Conference, track: Published, want: Want) -> tuple[Option, ...]:
-    """The layers that flow, up to the one that its size asks for, each dearer than the one before."""
+    """The layers that flow, up to the one that its size asks for, and what may be carried of each."""
     measured = conference.rates.get(track.id, {})
     if track.kind is Kind.AUDIO:
         return (Option(SINGLE, float(measured.get(SINGLE, VOICE))),) if SINGLE in track.layers else ()
@@ -196,23 +210,43 @@ def _options(conference: Conference, track: Published, want: Want) -> tuple[Opti
         if size is None:
             return ()
         width, height = size if size[0] else UNTOLD
-        return (_option(SINGLE, float(width * height), measured.get(SINGLE)),)
+        return tuple(_within(conference, track, SINGLE, float(width * height), want))
     top = chosen(ranked, track.layers, want)
     options: list[Option] = []
     for rid, (width, height) in ranked:
         if rid in track.layers:
-            option = _option(rid, width * height, measured.get(rid))
-            while options and options[-1].bps >= option.bps:
-                # A better picture for less: nobody takes the worse.
-                options.pop()
-            options.append(option)
+            options += _within(conference, track, rid, width * height, want)
         if rid == top:
             break
     return tuple(options)
 
 
-def _option(rid: Rid, pixels: float, measured: int | None) -> Option:
-    return Option(rid, float(measured) if measured else BITS_A_PIXEL * pixels, pixels)
+def _within(conference: Conference, track: Published, rid: Rid, pixels: float, want: Want) -> list[Option]:
+    """What may be carried of a layer, cheapest first, the whole last: fewer pictures a second, or smaller ones.
+
+    Spatial ids halve width and height, temporal ids the rate, as encoders have them. Nobody gets larger pictures than
+    it asked for where the next smaller ones do.
+    """
+    measured = conference.rates.get(track.id, {}).get(rid)
+    whole = Option(rid, float(measured) if measured else BITS_A_PIXEL * pixels, pixels)
+    known = conference.parts.get(track.id, {})
+    ids = sorted((spatial, temporal) for layer, spatial, temporal in known if layer == rid)
+    if not ids:
+        return [whole]
+    top, rate = ids[-1][0], max(temporal for _, temporal in ids)
+    enough = float(want.width * want.height) * LARGE_ENOUGH or math.inf
+    found: list[Option] = []
+    for spatial, temporal in ids:
+        smaller = pixels / 4.0 ** (top - spatial)
+        if spatial and smaller / 4.0 >= enough:
+            break
+        found.append(Option(
+            rid, float(known[rid, spatial, temporal]), smaller, FULL_RATE / 2.0 ** (rate - temporal),
+            spatial if spatial < top else None, temporal if temporal < rate else None,
+        ))  # fmt: skip
+    if (found[-1].spatial, found[-1].temporal) == (None, None):
+        found[-1] = whole
+    return found
 
 
 def touched(conference: Conference, last: Conference) -> frozenset[TrackId]:

@@ -50,6 +50,9 @@ from focus.vocabulary import (
     View,
 )
 
+Part = tuple[int | None, int | None]
+WHOLE: Part = (None, None)
+
 
 @dataclass(frozen=True, slots=True)
 class Leg:
@@ -60,6 +63,8 @@ class Leg:
     expects: Mapping[TrackId, Expect]
     routes: Mapping[RouteId, Route]
     layers: Mapping[RouteId, Rid | None]
+    parts: Mapping[RouteId, Part]
+    "Highest spatial and temporal id within a layer, None for all, of routes that carry less than all of it."
     sounds: Mapping[TrackId, RouteId]
     "Routes of sound."
     streams: tuple[Stream, ...]
@@ -152,7 +157,7 @@ def _leg(
         routes = before.routes
     else:
         routes = _routes(conference, peer, was, before)
-    layers = _layers(conference, peer, routes, rising)
+    layers, parts = _layers(conference, peer, routes, rising)
     if before is not None and routes is before.routes:
         sounds = before.sounds
     else:
@@ -167,7 +172,7 @@ def _leg(
         for track in roster.own.get(peer.id, ()) if track.id in peer.duties
     )  # fmt: skip
     leg = Leg(
-        opening, restart, expects, routes, layers, sounds, streams, peer.held, needed,
+        opening, restart, expects, routes, layers, parts, sounds, streams, peer.held, needed,
         peer.opened_at is not None, peer.answer, peer.offer, peer.pings, peer.need,
     )  # fmt: skip
     return before if before is not None and leg == before else leg
@@ -175,9 +180,13 @@ def _leg(
 
 def _layers(
     conference: Conference, peer: Peer, routes: Mapping[RouteId, Route], rising: Mapping[TrackId, Rid]
-) -> Mapping[RouteId, Rid | None]:
-    """What each route carries: what the link was found to, or, while nobody knows the link, what the size asks for."""
+) -> tuple[Mapping[RouteId, Rid | None], Mapping[RouteId, Part]]:
+    """What each route carries, and how much of it.
+
+    What the link was found to carry, or, while nobody knows the link, what the size asks for.
+    """
     layers: dict[RouteId, Rid | None] = dict.fromkeys(routes)
+    parts: dict[RouteId, Part] = {}
     asked, places = peer.allotment.asks, peer.allotment.places
     for route, name, want in peer.takes:
         place = places.get(route)
@@ -186,10 +195,13 @@ def _layers(
         if name in rising:
             layers[route] = rising[name]
         elif place is not None:
-            layers[route] = asked[route].options[place].layer
+            option = asked[route].options[place]
+            layers[route] = option.layer
+            if (option.spatial, option.temporal) != WHOLE:
+                parts[route] = (option.spatial, option.temporal)
         else:
             layers[route] = chosen(conference.roster.ranked[name], conference.tracks[name].layers, want)
-    return MappingProxyType(layers)
+    return MappingProxyType(layers), MappingProxyType(parts)
 
 
 def _routes(conference: Conference, peer: Peer, was: Peer | None, before: Leg | None) -> Mapping[RouteId, Route]:
@@ -254,9 +266,9 @@ def changes(old: Plan, new: Plan) -> tuple[Command | Told, ...]:
         for number, route in leg.routes.items():
             if before is None or before.routes.get(number) != route:
                 up.append(route)
-            layer = _carried(new, leg, number)
-            if before is None or number not in before.routes or _carried(old, before, number) != layer:
-                up.append(SetLayer(number, layer))
+            carried = _carried(new, leg, number)
+            if before is None or number not in before.routes or _carried(old, before, number) != carried:
+                up.append(carried)
         if leg.need != (before.need if before else 0):
             up.append(Need(name, leg.need))
         told.extend(_told(name, before, leg))
@@ -267,8 +279,9 @@ def changes(old: Plan, new: Plan) -> tuple[Command | Told, ...]:
     return (*down, *closed, *up, *told)
 
 
-def _carried(plan: Plan, leg: Leg, number: RouteId) -> Rid | None:
-    return None if leg.routes[number].track in plan.withheld else leg.layers[number]
+def _carried(plan: Plan, leg: Leg, number: RouteId) -> SetLayer:
+    layer = None if leg.routes[number].track in plan.withheld else leg.layers[number]
+    return SetLayer(number, layer, *leg.parts.get(number, WHOLE))
 
 
 def _hushed(old: Plan, new: Plan) -> list[Command]:
@@ -276,9 +289,7 @@ def _hushed(old: Plan, new: Plan) -> list[Command]:
     moved = old.withheld ^ new.withheld
     alike = [leg for name, leg in new.legs.items() if old.legs.get(name) is leg]
     routes = [(leg, leg.sounds[track]) for leg in alike for track in moved if track in leg.sounds]
-    return [
-        SetLayer(number, _carried(new, leg, number)) for leg, number in routes if leg.layers[number] is not None
-    ]
+    return [_carried(new, leg, number) for leg, number in routes if leg.layers[number] is not None]
 
 
 def _speakers(old: Plan, new: Plan) -> list[Told]:

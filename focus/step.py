@@ -145,7 +145,8 @@ def remove(conference: Conference, name: PeerId) -> Conference:
     if not gone:
         return replace(conference, peers=without(conference.peers, name))
     tracks, rates = without(conference.tracks, *gone), without(conference.rates, *gone)
-    return replace(conference, peers=without(conference.peers, name), tracks=tracks, rates=rates)
+    parts = without(conference.parts, *gone)
+    return replace(conference, peers=without(conference.peers, name), tracks=tracks, rates=rates, parts=parts)
 
 
 def end(conference: Conference, name: PeerId, reason: Reason) -> Conference:
@@ -305,7 +306,8 @@ def _publish(conference: Conference, peer: Peer, names: Names) -> Conference:
     if same:
         return conference
     rates = without(conference.rates, *(name for name in conference.rates if name not in tracks))
-    return replace(conference, tracks=MappingProxyType(tracks), rates=rates)
+    parts = without(conference.parts, *(name for name in conference.parts if name not in tracks))
+    return replace(conference, tracks=MappingProxyType(tracks), rates=rates, parts=parts)
 
 
 def _unique(tracks: Mapping[TrackId, Published], peer: Peer, stream: str, name: str, names: Names) -> tuple[str, str]:
@@ -335,12 +337,26 @@ def _rates(conference: Conference, event: commands.Rates) -> Conference:
     """What a track's layers take, told each second: kept as it was while it wavers, and falling slowly."""
     if event.track not in conference.tracks:
         return conference
-    known = conference.rates.get(event.track, {})
-    told = {layer: max(bps, int(FALL_OF_RATE * known.get(layer, 0))) for layer, bps in event.bps if bps > 0}
-    moved = (abs(bps - known.get(layer, 0)) > NEWS_OF_RATE * known.get(layer, 0) for layer, bps in told.items())
-    if told.keys() == known.keys() and not any(moved):
+    known, had = conference.rates.get(event.track, {}), conference.parts.get(event.track, {})
+    rates = {layer: max(bps, int(FALL_OF_RATE * known.get(layer, 0))) for layer, bps in event.bps if bps > 0}
+    parts = {
+        (layer, spatial, temporal): max(bps, int(FALL_OF_RATE * had.get((layer, spatial, temporal), 0)))
+        for layer, spatial, temporal, bps in event.parts
+    }
+    if not _moved(rates, known) and not _moved(parts, had):
         return conference
-    return replace(conference, rates=put(conference.rates, event.track, MappingProxyType(told)))
+    return replace(
+        conference,
+        rates=put(conference.rates, event.track, MappingProxyType(rates)),
+        parts=put(conference.parts, event.track, MappingProxyType(parts)),
+    )
+
+
+def _moved(told: Mapping[K, int], known: Mapping[K, int]) -> bool:
+    """Whether rates are of other things, or others."""
+    return told.keys() != known.keys() or any(
+        abs(bps - known[name]) > NEWS_OF_RATE * known[name] for name, bps in told.items()
+    )
 
 
 def _layers(conference: Conference, event: commands.Appeared | commands.Vanished, now: float) -> Conference:

@@ -45,6 +45,7 @@ class Table:
     tracks: dict[TrackId, Expect] = field(default_factory=dict)
     routes: dict[RouteId, Route] = field(default_factory=dict)
     layers: dict[RouteId, Rid | None] = field(default_factory=dict)
+    parts: dict[RouteId, tuple[int | None, int | None]] = field(default_factory=dict)
     needs: dict[PeerId, int] = field(default_factory=dict)
     sent: list[Send] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
@@ -126,6 +127,7 @@ class Table:
             case SetLayer():
                 assert command.route in self.routes
                 self.layers[command.route] = command.layer
+                self.parts[command.route] = (command.spatial, command.temporal)
             case Keyframe():
                 assert command.track in self.tracks
             case Need():

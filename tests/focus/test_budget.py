@@ -211,3 +211,61 @@ def test_pictures_beyond_the_limit_keep_line_and_route_and_cost_the_link_nothing
     assert room.engine.needs[watcher.peer] < 6_000_000
     others[3].speak()
     assert room.engine.routes == routes and len(watcher.offers) == offers
+
+
+def parts(layer: str, *rates: int, sizes: int = 1) -> tuple[tuple[Rid, int, int, int], ...]:
+    """Rates of a layer's parts: temporal ids within spatial ids."""
+    rate = len(rates) // sizes
+    return tuple((Rid(layer), place // rate, place % rate, bps) for place, bps in enumerate(rates))
+
+
+@pytest.mark.parametrize(
+    ("bps", "layer", "part"),
+    [
+        (5_000_000, "f", (None, None)),
+        (2_300_000, "f", (None, 1)),
+        (900_000, "h", (None, None)),
+        (560_000, "h", (None, 1)),
+        (200_000, "q", (None, None)),
+        (140_000, "q", (None, 0)),
+        (100_000, None, (None, None)),
+    ],
+)
+def test_fewer_pictures_a_second_come_before_smaller_ones_and_before_none(
+    bps: int, layer: str | None, part: tuple[int | None, int | None]
+) -> None:
+    room, watcher, others = call(2)
+    told = ((Rid("q"), 150_000), (Rid("h"), 600_000), (Rid("f"), 2_400_000))
+    each = (
+        *parts("q", 90_000, 120_000, 150_000), *parts("h", 360_000, 480_000, 600_000),
+        *parts("f", 1_440_000, 1_920_000, 2_400_000),
+    )  # fmt: skip
+    room.post(Rates(room.track(others[0].name, "1"), told, each))
+    room.post(Estimate(watcher.peer, bps))
+    (route,) = (number for number, route in room.engine.routes.items()
+                if route.peer == watcher.peer and route.track == room.track(others[0].name, "1"))  # fmt: skip
+    assert (room.engine.layers[route], room.engine.parts[route]) == (layer, part)
+
+
+@pytest.mark.parametrize(
+    ("width", "bps", "part"),
+    [
+        (1280, 3_000_000, (None, None)), (1280, 1_200_000, (None, 0)), (1280, 700_000, (1, None)),
+        (640, 3_000_000, (1, None)), (320, 3_000_000, (0, None)), (320, 100_000, (0, 0)),
+    ],
+)  # fmt: skip
+def test_layers_within_one_stream_are_chosen_as_streams_are(
+    width: int, bps: int, part: tuple[int | None, int | None]
+) -> None:
+    room = Room(wide=True)
+    sender, watcher = Caller(room, "a").join(), Caller(room, "b").join()
+    sender.flow("f")
+    sender.sound()
+    watcher.want(sender, width, width * 9 // 16)
+    room.wait(1)
+    track = room.track(sender.name, "1")
+    each = parts("f", 60_000, 120_000, 280_000, 480_000, 1_000_000, 2_000_000, sizes=3)
+    room.post(Rates(track, ((Rid("f"), 2_000_000),), each))
+    room.post(Estimate(watcher.peer, bps))
+    (route,) = (number for number, route in room.engine.routes.items() if route.track == track)
+    assert room.engine.parts[route] == part
