@@ -242,18 +242,18 @@ def _kept(ask: Ask, old: Ask, place: int) -> int:
     if place == PAUSED:
         return PAUSED
     had = old.options[place]
-    if place < len(ask.options):
-        now = ask.options[place]
-        if (now.layer, now.spatial, now.temporal) == (had.layer, had.spatial, had.temporal):
-            return place
-    return max(
-        (
-            aim for aim, option in enumerate(ask.options)
-            if (option.layer, option.spatial, option.temporal) == (had.layer, had.spatial, had.temporal)
-            or option.pixels <= had.pixels and option.fps <= had.fps
-        ),
-        default=0,
+    if place < len(ask.options) and _same(ask.options[place], had):
+        return place
+    same = (aim for aim, option in enumerate(ask.options) if _same(option, had))
+    lower = (
+        aim for aim in reversed(range(len(ask.options)))
+        if (ask.options[aim].pixels, ask.options[aim].fps) <= (had.pixels, had.fps)
     )  # fmt: skip
+    return next(same, next(lower, 0))
+
+
+def _same(one: Option, two: Option) -> bool:
+    return (one.layer, one.spatial, one.temporal) == (two.layer, two.spatial, two.temporal)
 
 
 def _served(every: list[Ask], held: list[int], fresh: set[int], budget: float, everything: float) -> list[int]:

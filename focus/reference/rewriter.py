@@ -193,6 +193,8 @@ class Rewriter:
         if self._pictures is not None and descriptor is not None:
             picture_offset = self._pictures.of(packet.picture)
         if picture_offset is None:
+            # Its picture was left out, and has no number.
+            self.skip(index)
             return None
         if index > self._newest:
             self._advance(index)

@@ -132,8 +132,12 @@ impl Relay {
     }
 
     fn aim(&mut self, route: u8, rid: Option<&str>) {
+        self.aim_within(route, rid, Highest::ALL);
+    }
+
+    fn aim_within(&mut self, route: u8, rid: Option<&str>, highest: Highest) {
         let Self { media, ledger, tally, now } = self;
-        media.set_layer(*now, RouteId::from(route), rid.map(Rid::from), Highest::ALL, ledger, tally);
+        media.set_layer(*now, RouteId::from(route), rid.map(Rid::from), highest, ledger, tally);
     }
 
     fn packet(&mut self, packet: &[u8]) {
@@ -380,6 +384,12 @@ pub fn rewriter(data: &[u8]) {
                 relay.report(SINK, &super::bytes::nack(1, ROUTED, &asked));
                 continue;
             }
+            9 => {
+                let highest = Highest::new(None, Some(argument >> 6).filter(|id| *id < 3));
+                relay.aim_within(0, RIDS.get(usize::from(argument & 3)).copied(), highest);
+                loss += 1;
+                continue;
+            }
             _ => {}
         }
         if number == *sequence {
@@ -391,7 +401,11 @@ pub fn rewriter(data: &[u8]) {
         }
         let keyframe = argument & 7 == 0;
         let wide = step & 0x40 == 0;
-        let payload = vp8(Some(*picture), Some(*picture as u8), keyframe, (640, 360), true, b"body", wide);
+        let mut payload = vp8(Some(*picture), Some(*picture as u8), keyframe, (640, 360), true, b"body", wide);
+        if let Some(ids) = payload.get_mut(if wide { 5 } else { 4 }).filter(|_| step & 0x80 != 0) {
+            // A temporal id, and perhaps that the frame needs lower ones only.
+            *ids = (*picture as u8) << 6 | argument & 0x20;
+        }
         let payload = if argument == 255 { Vec::new() } else { payload };
         let named = [(IDS.mid, &b"0"[..]), (IDS.rid, RIDS.get(place).map_or(&b""[..], |rid| rid.as_bytes()))];
         let ssrc = 0x2000 + 2 * place as u32;
