@@ -89,8 +89,8 @@ impl Layer {
                 let mut descriptor = bytes::scalable(self.picture, 2, 3, 0);
                 if !key {
                     descriptor.truncate(3);
-                    descriptor[0] = u8::from(first) << 7 | u8::from(last) << 6 | 3 * spatial + temporal;
                 }
+                descriptor[0] = u8::from(first) << 7 | u8::from(last) << 6 | 3 * spatial + temporal;
                 let named = [(4, &b"1"[..]), (10, self.rid.as_bytes()), (12, &descriptor[..])];
                 let extensions = if format == Format::Av1 { &named[..] } else { &named[..2] };
                 made.push(packet(self.ssrc, self.sequence, self.timestamp, 96, &payload, extensions, ends, 0));
@@ -143,7 +143,7 @@ struct Viewer {
     had: HashSet<Frame>,
     /// Pictures of each layer by number: did a keyframe begin there, and where in its group does it stand?
     places: HashSet<(usize, u32, bool, u32)>,
-    /// Packets after which a keyframe of the same stream let more pass.
+    /// Frames by temporal id.
     pictures: [usize; 3],
 }
 
@@ -183,7 +183,9 @@ impl Viewer {
         }
         if first {
             let group = picture - place;
-            let mut needed: Vec<Frame> = GROUP[place as usize].2.iter().map(|at| (layer, group + at, height)).collect();
+            // A "switch" of AV1's says that nothing of a higher id from before is needed.
+            let needs = GROUP[place as usize].2.iter().filter(|at| format != Format::Av1 || **at != 1);
+            let mut needed: Vec<Frame> = needs.map(|at| (layer, group + at, height)).collect();
             if place == 0 && !keyframe {
                 needed.push((layer, group - 4, height));
             }
