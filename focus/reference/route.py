@@ -60,10 +60,10 @@ class Forward:
         ids = route.extensions
         self._mid = [(ids.mid, route.mid.encode())] if ids.mid else []
 
-    def aim(self, target: Rid | None, temporal: int | None = None) -> bool:
+    def aim(self, target: Rid | None, spatial: int | None = None, temporal: int | None = None) -> bool:
         """Set the wanted layer, and how much of it. True if that stops the stream at once."""
         self.target = target
-        self._within.want(temporal)
+        self._within.want(spatial, temporal)
         if target is None and self.layer is not None:
             self._rested, self.layer = self.layer, None
             return True

@@ -178,7 +178,7 @@ class Table:
         route = self._routes.get(command.route)
         if route is None:
             return False
-        if route.aim(command.layer, command.temporal):
+        if route.aim(command.layer, command.spatial, command.temporal):
             self.emit(Switched(command.route, None))
         found = self._tracks.get(route.route.track)
         if found is not None:

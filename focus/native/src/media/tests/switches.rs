@@ -90,7 +90,7 @@ impl Layer {
                 if !key {
                     descriptor.truncate(3);
                 }
-                descriptor[0] = u8::from(first) << 7 | u8::from(last) << 6 | 3 * spatial + temporal;
+                descriptor[0] = u8::from(first) << 7 | u8::from(last) << 6 | (3 * spatial + temporal);
                 let named = [(4, &b"1"[..]), (10, self.rid.as_bytes()), (12, &descriptor[..])];
                 let extensions = if format == Format::Av1 { &named[..] } else { &named[..2] };
                 made.push(packet(self.ssrc, self.sequence, self.timestamp, 96, &payload, extensions, ends, 0));
