@@ -145,6 +145,10 @@ class Rewriter:
         self._lead = min(taken - wanted, self.clock)
         return (self.last_timestamp + taken) & 0xFFFFFFFF
 
+    def picture(self) -> int:
+        """Timestamp of the newest picture that left, as its sender has it."""
+        return (self.last_timestamp + self.timestamp_offset) & 0xFFFFFFFF
+
     def in_order(self, index: int) -> bool:
         """Whether a packet comes after all others of the current layer."""
         return index > self._newest

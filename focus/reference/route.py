@@ -63,6 +63,8 @@ class Forward:
     def aim(self, target: Rid | None, spatial: int | None = None, temporal: int | None = None) -> bool:
         """Set the wanted layer, and how much of it. True if that stops the stream at once."""
         self.target = target
+        if self._within.whole:
+            self._within.begun(self._rewriter.picture())
         self._within.want(spatial, temporal)
         if target is None and self.layer is not None:
             self._rested, self.layer = self.layer, None

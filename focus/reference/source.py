@@ -14,7 +14,7 @@ from focus.commands import Codec, Expect, Extensions
 from focus.reference import vp8
 from focus.reference.feedback import MOST_MISSING, Missing, Reception
 from focus.reference.loudness import Loudness
-from focus.reference.rtp import Packet, expand
+from focus.reference.rtp import AROUND, Packet, expand
 from focus.vocabulary import SINGLE, Kind, Rid
 
 if TYPE_CHECKING:
@@ -185,7 +185,7 @@ class Track:
         descriptor = packet.descriptor = vp8.parse(packet.payload)
         if descriptor is None:
             return False
-        layer.parts[descriptor.temporal] += packet.size
+        layer.parts[descriptor.temporal] += packet.size + AROUND
         if descriptor.picture is not None:
             packet.picture = expand(descriptor.picture, layer.picture, 15 if descriptor.wide else 7)
             if layer.picture is None or packet.picture > layer.picture:

@@ -31,6 +31,10 @@ class Within:
         """Nothing is left out, and nothing is to be."""
         return self._wanted == (ALL, ALL) == self._carried
 
+    def begun(self, picture: int) -> None:
+        """A picture with this timestamp has begun, all of which is carried."""
+        self._picture = picture
+
     def begin(self) -> None:
         """A stream begins, at its keyframe."""
         self._carried = self._wanted

@@ -124,6 +124,7 @@ class Table:
             case Unroute():
                 del self.routes[command.route]
                 self.layers.pop(command.route, None)
+                self.parts.pop(command.route, None)
             case SetLayer():
                 assert command.route in self.routes
                 self.layers[command.route] = command.layer

@@ -210,6 +210,12 @@ impl Rewriter {
         (self.last as u16, self.last_timestamp)
     }
 
+    /// Timestamp of the newest picture that left, as its sender has it.
+    #[must_use]
+    pub fn picture(&self) -> u32 {
+        self.last_timestamp.wrapping_add(self.timestamp_offset)
+    }
+
     /// Whether a packet comes after all others of the current layer.
     #[must_use]
     pub fn in_order(&self, index: i64) -> bool {

@@ -90,6 +90,9 @@ impl Forward {
     /// Set the wanted layer, and how much of it. True if that stops the stream at once.
     pub fn aim(&mut self, target: Option<Rid>, highest: Highest) -> bool {
         self.target = target;
+        if self.within.whole() {
+            self.within.begun(self.rewriter.picture());
+        }
         self.within.want(highest);
         let stops = self.target.is_none() && self.layer.is_some();
         if stops {

@@ -128,7 +128,7 @@ impl Layer {
         self.bytes += u64::from(head.size) + AROUND as u64;
         self.format = Some((head.format, head.clock));
         let Some(kept) = self.cache.admit(head.index) else { return false };
-        self.parts.count(head.part, head.size);
+        self.parts.count(head.part, head.size + AROUND as u16);
         let bytes = kept.filled(data, kind);
         if head.keyframe {
             self.requested = false;
@@ -171,7 +171,7 @@ impl Layer {
         self.picture = self.picture.max(picture);
         let number = frame.number.map(|number| expand(i64::from(number), self.frame, 16));
         self.frame = self.frame.max(number);
-        self.parts.count(frame.part, header.size);
+        self.parts.count(frame.part, header.size + AROUND as u16);
         let bytes = kept.filled(data, kind);
         *kept = Kept {
             index,

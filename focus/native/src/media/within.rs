@@ -34,6 +34,11 @@ impl Within {
         (self.wanted, self.carried) == (Highest::ALL, Highest::ALL)
     }
 
+    /// A picture with this timestamp has begun, all of which is carried.
+    pub fn begun(&mut self, picture: u32) {
+        self.picture = Some(picture);
+    }
+
     /// A stream begins, at its keyframe.
     pub fn begin(&mut self) {
         self.carried = self.wanted;

@@ -82,6 +82,21 @@ fn temporal_layers_are_left_out_at_once_and_come_back_where_they_can_be_decoded_
 }
 
 #[test]
+fn a_picture_that_has_begun_is_sent_to_its_end() {
+    let mut relay = single();
+    let mut camera = Layered::new();
+    relay.aim(Some(""), 0.0);
+    relay.publish(&camera.picture(), 0.0);
+    let picture = camera.picture();
+    relay.publish(&picture[..1], 0.03);
+    relay.aim_within(Some(""), Highest::new(None, Some(0)), 0.03);
+    relay.publish(&picture[1..], 0.03);
+    relay.publish(&camera.picture(), 0.06);
+    assert_eq!(pictures(&relay.got()), [0, 2]);
+    assert!(relay.got().last().unwrap().marker);
+}
+
+#[test]
 fn what_is_lost_of_a_picture_that_is_left_out_is_no_gap_and_has_no_number_when_it_comes_late() {
     let mut relay = single();
     let mut camera = Layered::new();
