@@ -10,24 +10,21 @@ import math
 from dataclasses import replace
 
 from focus.allocate import PAUSED
-from focus.snapshot import Conference, Held, Peer
+from focus.snapshot import Held, Peer
 
-AGAIN = (0.0, 0.1, 0.25, 0.5)
+AGAIN = (0.0, 0.05, 0.1, 0.2, 0.4)
 "Seconds after a change."
 
 
-def hold(conference: Conference, peer: Peer, now: float) -> Peer:
+def hold(peer: Peer, now: float) -> Peer:
     """Bring what a peer is told of up to date. The same peer where nothing is to be told."""
     if peer.opened_at is None:
         return peer
     places, before = peer.allotment.places, peer.held
-    tracks = tuple(
-        (conference.tracks[name].stream, conference.tracks[name].name)
-        for route, name, _ in peer.takes
-        if places.get(route) == PAUSED and name in conference.tracks
-    )
-    if tracks != before.tracks:
-        return replace(peer, held=Held(tracks, before.number + 1, 1, now))
+    # By line, since a short message has the better chance.
+    mids = tuple(slot.mid for slot in peer.slots if slot.use is not None and places.get(slot.use.route) == PAUSED)
+    if mids != before.mids:
+        return replace(peer, held=Held(mids, before.number + 1, 1, now))
     if before.number and now >= due(peer):
         return replace(peer, held=replace(before, told=before.told + 1))
     return peer

@@ -318,7 +318,7 @@ def _told(name: PeerId, before: Leg | None, leg: Leg) -> list[Told]:
     if leg.opened and leg.needed != (before.needed if before is not None and not opened_now else ()):
         told.append(Demand(name, leg.needed))
     if leg.opened and leg.held != (before.held if before is not None else NONE_HELD):
-        told.append(Paused(name, leg.held.number, leg.held.tracks))
+        told.append(Paused(name, leg.held.number, leg.held.mids))
     if before is not None and leg.pings != before.pings:
         told.append(Ping(name))
     return told

@@ -82,7 +82,7 @@ def settle(
         if not alike or not same or name in reordered:
             takes = budget.takes(conference, peer)
             peer = peer if takes == peer.takes else replace(peer, takes=takes)
-        peer = held.hold(conference, budget.allot(conference, peer, now), now)
+        peer = held.hold(budget.allot(conference, peer, now), now)
         if peer is not conference.peers[name]:
             moved[name] = peer
         due[name] = _due(conference, peer)

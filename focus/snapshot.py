@@ -174,8 +174,8 @@ class Tuning:
 class Held:
     """Pictures that a peer's link does not carry, as it is told of them."""
 
-    tracks: tuple[tuple[str, str], ...] = ()
-    "Advertised stream and track ids."
+    mids: tuple[str, ...] = ()
+    "Of the lines that would carry them."
     number: int = 0
     "Of changes so far."
     told: int = 0

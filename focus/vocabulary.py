@@ -283,8 +283,8 @@ class Paused:
     peer: PeerId
     number: int
     "Goes up by one with each change: one may overtake another."
-    tracks: tuple[tuple[str, str], ...]
-    "Advertised stream and track ids."
+    mids: tuple[str, ...]
+    "Of the lines of ours that would carry them."
 
 
 @dataclass(frozen=True, slots=True)

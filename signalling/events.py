@@ -29,7 +29,7 @@ DEMAND = "weir.call.demand"
 SPEAKERS = "weir.call.speakers"
 "`streams`: ids in the order in which their owners had the floor, who has it now first. Weir's own too."
 PAUSED = "weir.call.paused"
-"`tracks`: wanted pictures that the client's link does not carry; `number` counts changes. Weir's own too."
+"`mids`: lines with wanted pictures that the client's link does not carry; `number` counts changes. Weir's own too."
 IDENTIFIER = re.compile(r"[\x21-\x7e]{1,255}")
 STRINGS = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)', re.DOTALL)
 "Strings of a JSON text, the last one perhaps without its end."

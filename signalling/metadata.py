@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from focus.vocabulary import SINGLE, Description, Kind, Needed, Owner, Paused, Purpose, Stream
+from focus.vocabulary import SINGLE, Description, Kind, Needed, Owner, Purpose, Stream
 from signalling.events import size
 from signalling.link import Content
 
@@ -81,12 +81,6 @@ def dump_demand(pictures: tuple[Needed, ...]) -> dict[str, Any]:
             for picture in pictures
         ]
     }
-
-
-def dump_paused(paused: Paused) -> dict[str, Any]:
-    """Pictures that a client's link does not carry, with ids as MSC3898 names them."""
-    tracks = [{"stream_id": stream, "track_id": track} for stream, track in paused.tracks]
-    return {"number": paused.number, "tracks": tracks}
 
 
 def _track(track: Description) -> dict[str, Any]:

@@ -45,7 +45,7 @@ class Spokesman:
             case Speakers():
                 self._channel(leg, events.SPEAKERS, {"streams": list(told.order)})
             case Paused():
-                self._channel(leg, events.PAUSED, metadata.dump_paused(told), urgent=True)
+                self._channel(leg, events.PAUSED, {"number": told.number, "mids": list(told.mids)}, urgent=True)
             case _:
                 raise AssertionError("an end is told by hang_up")
 

@@ -91,24 +91,24 @@ def test_a_picture_that_is_paused_for_the_link_keeps_its_line_and_route() -> Non
 
 def test_a_watcher_is_told_which_pictures_its_link_does_not_carry_and_nobody_else_is() -> None:
     room, watcher, others = call()
-    pictures = [(track.stream, track.name) for other in others for track in room.running.conference.of(other.peer)
-                if track.kind is Kind.VIDEO]  # fmt: skip
+    routes = [route for route in room.engine.routes.values() if route.peer == watcher.peer]
+    pictures = [route.mid for route in routes if room.running.conference.tracks[route.track].kind is Kind.VIDEO]
     assert not [told for told in room.told if isinstance(told, Paused)]
     for bps, paused in ((300_000, 2), (290_000, 2), (64_000, 3)):
         room.post(Estimate(watcher.peer, bps))
         room.wait(1)
         told = [effect for effect in room.told if isinstance(effect, Paused)]
         assert {effect.peer for effect in told} == {watcher.peer}
-        assert len(told[-1].tracks) == paused and set(told[-1].tracks) <= set(pictures)
+        assert len(told[-1].mids) == paused and set(told[-1].mids) <= set(pictures)
         assert carried(room, watcher, others).count("-") == paused
     numbers = [effect.number for effect in told]
-    assert numbers == [1] * 4 + [2] * 4, "each change is told four times, and nothing that is none"
+    assert numbers == [1] * 5 + [2] * 5, "each change is told five times, and nothing that is none"
     room.wait(5)
-    assert len([effect for effect in room.told if isinstance(effect, Paused)]) == 8
+    assert len([effect for effect in room.told if isinstance(effect, Paused)]) == 10
     room.post(Estimate(watcher.peer, 20_000_000))
     room.wait(8)
     last = [effect for effect in room.told if isinstance(effect, Paused)][-1]
-    assert last.tracks == () and last.number > 2
+    assert last.mids == () and last.number > 2
 
 
 def test_a_small_change_of_estimate_is_no_news() -> None:

@@ -72,6 +72,8 @@ export class Leg {
   private detour = false;
   private said = "";
   private paused = NOTHING_PAUSED;
+  /** Tracks that arrive, by the mid of their line. */
+  private readonly keys = new Map<string, string>();
   private heardAt = performance.now();
   private pingedAt = 0;
   private longestPause = 0;
@@ -178,7 +180,7 @@ export class Leg {
         return this.hearer.speakers(readSpeakers(content));
       case PAUSED:
         this.paused = readPaused(content, this.paused);
-        return this.hearer.paused(this.paused.tracks);
+        return this.tellPaused();
       case "m.call.negotiate":
         return this.describe(content, content[CHANNEL_METADATA], true);
       case DEMAND:
@@ -217,14 +219,22 @@ export class Leg {
 
   private tellTracks(): void {
     const tracks = new Map<string, MediaStreamTrack>();
+    this.keys.clear();
     const lines = new Map(this.pc.getTransceivers().map((one) => [one.mid, one]));
     for (const line of sections(this.pc.remoteDescription?.sdp ?? "")) {
       const transceiver = lines.get(line.mid);
       if (line.sends && line.trackId && transceiver) {
-        tracks.set(trackKey(line.streamId, line.trackId), transceiver.receiver.track);
+        const key = trackKey(line.streamId, line.trackId);
+        tracks.set(key, transceiver.receiver.track);
+        this.keys.set(line.mid, key);
       }
     }
     this.hearer.tracks(tracks);
+    this.tellPaused();
+  }
+
+  private tellPaused(): void {
+    this.hearer.paused(new Set([...this.paused.mids].flatMap((mid) => this.keys.get(mid) ?? [])));
   }
 
   private readonly connection = (): void => {
