@@ -21,8 +21,10 @@ def hold(peer: Peer, now: float) -> Peer:
     if peer.opened_at is None:
         return peer
     places, before = peer.allotment.places, peer.held
-    # By line, since a short message has the better chance.
-    mids = tuple(slot.mid for slot in peer.slots if slot.use is not None and places.get(slot.use.route) == PAUSED)
+    mids: tuple[str, ...] = ()
+    if PAUSED in places.values():
+        # By line, since a short message has the better chance.
+        mids = tuple(slot.mid for slot in peer.slots if slot.use is not None and places.get(slot.use.route) == PAUSED)
     if mids != before.mids:
         return replace(peer, held=Held(mids, before.number + 1, 1, now))
     if before.number and now >= due(peer):

@@ -197,7 +197,7 @@ def _layers(
         elif place is not None:
             option = asked[route].options[place]
             layers[route] = option.layer
-            if (option.spatial, option.temporal) != WHOLE:
+            if option.spatial is not None or option.temporal is not None:
                 parts[route] = (option.spatial, option.temporal)
         else:
             layers[route] = chosen(conference.roster.ranked[name], conference.tracks[name].layers, want)
@@ -268,7 +268,7 @@ def changes(old: Plan, new: Plan) -> tuple[Command | Told, ...]:
                 up.append(route)
             carried = _carried(new, leg, number)
             if before is None or number not in before.routes or _carried(old, before, number) != carried:
-                up.append(carried)
+                up.append(SetLayer(number, *carried))
         if leg.need != (before.need if before else 0):
             up.append(Need(name, leg.need))
         told.extend(_told(name, before, leg))
@@ -279,9 +279,9 @@ def changes(old: Plan, new: Plan) -> tuple[Command | Told, ...]:
     return (*down, *closed, *up, *told)
 
 
-def _carried(plan: Plan, leg: Leg, number: RouteId) -> SetLayer:
+def _carried(plan: Plan, leg: Leg, number: RouteId) -> tuple[Rid | None, int | None, int | None]:
     layer = None if leg.routes[number].track in plan.withheld else leg.layers[number]
-    return SetLayer(number, layer, *leg.parts.get(number, WHOLE))
+    return (layer, *leg.parts.get(number, WHOLE)) if leg.parts else (layer, None, None)
 
 
 def _hushed(old: Plan, new: Plan) -> list[Command]:
@@ -289,7 +289,9 @@ def _hushed(old: Plan, new: Plan) -> list[Command]:
     moved = old.withheld ^ new.withheld
     alike = [leg for name, leg in new.legs.items() if old.legs.get(name) is leg]
     routes = [(leg, leg.sounds[track]) for leg in alike for track in moved if track in leg.sounds]
-    return [_carried(new, leg, number) for leg, number in routes if leg.layers[number] is not None]
+    return [
+        SetLayer(number, *_carried(new, leg, number)) for leg, number in routes if leg.layers[number] is not None
+    ]
 
 
 def _speakers(old: Plan, new: Plan) -> list[Told]:
