@@ -10,23 +10,45 @@ use crate::media::Seconds;
 const MOMENT: Seconds = 0.1;
 /// So much above the least of all is no queue.
 const NONE: Seconds = 0.008;
+/// A queue of so much is known sooner: in the newest one to two of these.
+const DEEP: Seconds = 0.05;
+const SOON: Seconds = 0.03;
 
 /// See the file's head.
 #[derive(Debug, Default)]
 pub struct Calm {
+    late: Least,
+    soon: Least,
+}
+
+/// The least delay of one to two moments, on whatever clocks.
+#[derive(Debug, Default)]
+struct Least {
     begun: Seconds,
-    least: Option<Seconds>,
+    now: Option<Seconds>,
     before: Option<Seconds>,
+}
+
+impl Least {
+    fn take(&mut self, arrived: Seconds, delay: Seconds, moment: Seconds) {
+        if arrived - self.begun > moment {
+            self.before = self.now.take().filter(|_| arrived - self.begun < 2.0 * moment);
+            self.begun = arrived;
+        }
+        self.now = Some(self.now.map_or(delay, |least| least.min(delay)));
+    }
+
+    fn above(&self, floor: Option<Seconds>) -> Option<Seconds> {
+        let least = self.now.into_iter().chain(self.before).min_by(f64::total_cmp);
+        least.zip(floor).map(|(least, floor)| least - floor)
+    }
 }
 
 impl Calm {
     /// A packet arrived, by the receiver's clock, and was that long under way, on whatever clocks.
     pub fn take(&mut self, arrived: Seconds, delay: Seconds) {
-        if arrived - self.begun > MOMENT {
-            self.before = self.least.take().filter(|_| arrived - self.begun < 2.0 * MOMENT);
-            self.begun = arrived;
-        }
-        self.least = Some(self.least.map_or(delay, |least| least.min(delay)));
+        self.late.take(arrived, delay, MOMENT);
+        self.soon.take(arrived, delay, SOON);
     }
 
     /// Whether some packet of late was hardly slower than the fastest ever, which took `floor`.
@@ -39,8 +61,13 @@ impl Calm {
     /// the frames that come and go. None before the first.
     #[must_use]
     pub fn standing(&self, floor: Option<Seconds>) -> Option<Seconds> {
-        let least = self.least.into_iter().chain(self.before).min_by(f64::total_cmp);
-        least.zip(floor).map(|(least, floor)| least - floor)
+        self.late.above(floor)
+    }
+
+    /// Whether every packet just now waited long.
+    #[must_use]
+    pub fn deep(&self, floor: Option<Seconds>) -> bool {
+        self.soon.before.is_some() && self.soon.above(floor).is_some_and(|least| least > DEEP)
     }
 }
 

@@ -42,6 +42,9 @@ const SILENCE: Seconds = 2.0;
 /// The throughput is taken over so long: to rise, and to fall.
 const LOOK: Seconds = 1.0;
 const SHORT_LOOK: Seconds = 0.25;
+const SHORTEST_LOOK: Seconds = 0.12;
+/// Where so little of the estimate comes through a deep queue, the path got narrow.
+const NARROW: f64 = 0.7;
 /// Behind a queue so long nothing that can wait should be sent.
 const QUEUED: Seconds = 0.1;
 /// So long a queue is of a path that got narrow.
@@ -245,19 +248,27 @@ impl Estimator {
         self.trend.forget();
     }
 
+    /// What comes through a path that just got narrow, long before a trend shows it.
+    fn narrow(&self) -> Option<f64> {
+        let deep = self.calm.deep(self.queue.floor());
+        deep.then(|| self.throughput.bps(SHORTEST_LOOK)).flatten().filter(|bps| *bps < NARROW * self.aimd.bps())
+    }
+
     /// `whole`: nothing was lost.
     fn decide(&mut self, now: Seconds, found: Option<f64>, whole: bool) -> bool {
         let before = self.bps;
         let calm = self.calm.calm(self.queue.floor());
         // Whatever else it is, it is no time to send more.
+        let narrow = self.narrow();
         let usage = Some(self.trend.usage()).filter(|usage| *usage != Usage::Over || !calm).unwrap_or(Usage::Under);
+        let usage = narrow.map_or(usage, |_| Usage::Over);
         if whole && usage == Usage::Normal && before >= ENOUGH * self.wanted && self.queue.part() >= 1.0 {
             // Who has more than it can use need not know how much more.
             return false;
         }
         // A path that got narrow shows in the newest packets first.
         let window = if usage == Usage::Over || self.queue.seconds() > LONG { SHORT_LOOK } else { LOOK };
-        let through = self.throughput.bps(window);
+        let through = narrow.or_else(|| self.throughput.bps(window));
         let idle = self.limited.since().is_some();
         let rtt = self.rtt.unwrap_or(0.2);
         match found.filter(|_| usage != Usage::Over) {
