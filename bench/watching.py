@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -30,7 +31,8 @@ WATCH = """
         const heard = (s.concealedSamples || 0) - (s.silentConcealedSamples || 0);
         voices[s.trackIdentifier] = [s.packetsReceived || 0, heard, s.totalSamplesReceived || 0];
       } else {
-        pictures[s.trackIdentifier] = [s.frameWidth || 0, s.frameHeight || 0, s.framesDecoded || 0];
+        const waits = [s.totalInterFrameDelay || 0, s.totalSquaredInterFrameDelay || 0];
+        pictures[s.trackIdentifier] = [s.frameWidth || 0, s.frameHeight || 0, s.framesDecoded || 0, ...waits];
       }
     });
     const tiles = {};
@@ -55,6 +57,9 @@ class Tile:
     height: int
     frames: int
     "Decoded so far."
+    waited: float
+    "Seconds from each of them to the next, and their squares (W3C webrtc-stats, `totalInterFrameDelay`)."
+    squared: float
     paused: bool
     "Said to be held back for the link."
 
@@ -109,19 +114,29 @@ def frozen(looks: Sequence[Look]) -> dict[str, float]:
         pauses = paused(rows)
         moved, usual = rows[0][0], USUAL
         total = 0.0
-        for (at, tile), (_, before) in zip(rows[1:], rows, strict=False):
-            last = at == rows[-1][0]
-            if tile.frames == before.frames and not last:
+        for (at, tile), (looked, before) in zip(rows[1:], rows, strict=False):
+            frames = tile.frames - before.frames
+            if not frames and at != rows[-1][0]:
                 continue
-            gap = outside(moved, at, pauses)
+            longest = longest_wait(before, tile) if frames else at - moved
+            # From looks alone it is known to the time from look to look; browsers leave out what takes long.
+            gap = outside(at - max(longest, at - moved - (at - looked)), at, pauses)
             if gap > max(3 * usual, usual + 0.15):
                 total += gap
-            elif tile.frames > before.frames:
-                usual += (gap / (tile.frames - before.frames) - usual) / MEMORY
+            elif frames:
+                usual += (outside(moved, at, pauses) / frames - usual) / MEMORY
             moved = at
         if total > 0:
             found[stream] = round(total, 3)
     return found
+
+
+def longest_wait(before: Tile, after: Tile) -> float:
+    """Seconds of the longest wait for a frame between two looks: exact for one or two frames, else at most (Samuelson)."""
+    frames = after.frames - before.frames
+    mean = (after.waited - before.waited) / frames
+    variance = max(0.0, (after.squared - before.squared) / frames - mean * mean)
+    return mean + math.sqrt((frames - 1) * variance)
 
 
 def paused(rows: Sequence[tuple[float, Tile]]) -> list[tuple[float, float]]:

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from bench.thin_link import PEOPLE, RATES, fell, judge_bystander, judge_link, phases, rose
-from bench.watching import Look, Tile, concealed, frozen
+from bench.watching import Look, Tile, concealed, frozen, longest_wait
 
 PHASE = 20.0
 STARTS = [(PHASE * number, bps) for number, bps in enumerate(RATES)]
@@ -17,7 +17,8 @@ Fate = Callable[[float, int], Tile]
 
 
 def tile(at: float, size: tuple[int, int] = SMALL, *, paused: bool = False) -> Tile:
-    return Tile(*size, frames=int(at * 15), paused=paused)
+    frames = int(at * 15)
+    return Tile(*size, frames=frames, waited=frames / 15, squared=frames / 15**2, paused=paused)
 
 
 def looks(fate: Fate, until: float = 4 * PHASE, made_up: float = 0.0, people: int = PEOPLE) -> list[Look]:
@@ -101,6 +102,45 @@ def test_a_picture_that_stands_still_counts_unless_it_was_said_to_be_paused(
 def test_a_picture_that_never_moves_again_is_frozen() -> None:
     seen = looks(lambda at, place: tile(min(at, 5.0) if place == 4 else at), 10)
     assert frozen(seen) == {"s4": pytest.approx(4.9, abs=0.11)}
+
+
+@pytest.mark.parametrize(("wait", "expected"), [(0.2, 0), (0.23, 0.23), (0.4, 0.4)])
+def test_a_wait_counts_by_what_the_browser_measured_and_not_by_when_it_was_looked_at(
+    wait: float, expected: float
+) -> None:
+    """Looks are 0.1 s apart; between two of them is the end of one long wait."""
+
+    def fate(at: float, place: int) -> Tile:
+        if place or at < 5:
+            return tile(at)
+        before = tile(5)
+        if at < 5 + wait:
+            return before
+        late = tile(at - wait)
+        return replace(
+            late, frames=late.frames + 1, waited=late.waited + wait, squared=late.squared + wait**2
+        )
+
+    assert frozen(looks(fate, 10)) == ({"s0": pytest.approx(expected)} if expected else {})
+
+
+def test_of_two_waits_the_longer_is_known_and_of_more_what_it_cannot_exceed() -> None:
+    def after(*waits: float) -> float:
+        before = tile(1)
+        squares = sum(wait**2 for wait in waits)
+        return longest_wait(
+            before,
+            replace(
+                before,
+                frames=before.frames + len(waits),
+                waited=before.waited + sum(waits),
+                squared=before.squared + squares,
+            ),
+        )
+
+    assert after(0.3) == pytest.approx(0.3)
+    assert after(0.05, 0.25) == pytest.approx(0.25)
+    assert 0.1 <= after(0.02, 0.1, 0.03) < 0.11
 
 
 def sharp(at: float, place: int) -> Tile:
