@@ -12,7 +12,7 @@ from dataclasses import replace
 from focus.allocate import PAUSED
 from focus.snapshot import Held, Peer
 
-AGAIN = (0.0, 0.05, 0.1, 0.2, 0.4)
+AGAIN = (0.0, 0.03, 0.07, 0.15, 0.3, 0.5)
 "Seconds after a change."
 
 

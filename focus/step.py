@@ -42,9 +42,9 @@ V = TypeVar("V")
 
 NEWS_OF_LINK = 0.03
 "Part by which an estimate must move to be looked at."
-NEWS_OF_RATE = 0.15
-"Part by which a layer's measured rate must."
-FALL_OF_RATE = 0.8
+NEWS_OF_RATE, FALL_IS_NEWS = 0.05, 0.15
+"Part by which a layer's measured rate must rise, or fall."
+FALL_OF_RATE, MOST = 0.95, 10**9
 "Of what a layer took in one second, what it is still taken for in the next: who pauses in a sentence will go on."
 
 LOSSES = {
@@ -334,13 +334,23 @@ def _wanted(conference: Conference, peer: Peer, event: Wanted) -> Peer:
 
 
 def _rates(conference: Conference, event: commands.Rates) -> Conference:
-    """What a track's layers take, told each second: kept as it was while it wavers, and falling slowly."""
-    if event.track not in conference.tracks:
+    """What a track's layers take, told each second: kept as it was while it wavers, and falling slowly.
+
+    What a publisher was told to take no more than is believed at once.
+    """
+    track = conference.tracks.get(event.track)
+    if track is None:
         return conference
     known, had = conference.rates.get(event.track, {}), conference.parts.get(event.track, {})
-    rates = {layer: max(bps, int(FALL_OF_RATE * known.get(layer, 0))) for layer, bps in event.bps if bps > 0}
+    told = conference.peers[track.peer].rates.get(event.track, {})
+    rates = {
+        layer: max(bps, min(int(FALL_OF_RATE * known.get(layer, 0)), told.get(layer, MOST)))
+        for layer, bps in event.bps if bps > 0
+    }  # fmt: skip
     parts = {
-        (layer, spatial, temporal): max(bps, int(FALL_OF_RATE * had.get((layer, spatial, temporal), 0)))
+        (layer, spatial, temporal): max(
+            bps, min(int(FALL_OF_RATE * had.get((layer, spatial, temporal), 0)), told.get(layer, MOST))
+        )
         for layer, spatial, temporal, bps in event.parts
     }
     if not _moved(rates, known) and not _moved(parts, had):
@@ -355,7 +365,7 @@ def _rates(conference: Conference, event: commands.Rates) -> Conference:
 def _moved(told: Mapping[K, int], known: Mapping[K, int]) -> bool:
     """Whether rates are of other things, or others."""
     return told.keys() != known.keys() or any(
-        abs(bps - known[name]) > NEWS_OF_RATE * known[name] for name, bps in told.items()
+        not (1 - FALL_IS_NEWS) * known[name] <= bps <= (1 + NEWS_OF_RATE) * known[name] for name, bps in told.items()
     )
 
 

@@ -102,7 +102,7 @@ def test_a_watcher_is_told_which_pictures_its_link_does_not_carry_and_nobody_els
         assert len(told[-1].mids) == paused and set(told[-1].mids) <= set(pictures)
         assert carried(room, watcher, others).count("-") == paused
     numbers = [effect.number for effect in told]
-    assert numbers == [1] * 5 + [2] * 5, "each change is told five times, and nothing that is none"
+    assert numbers == [1] * 6 + [2] * 6, "each change is told six times, and nothing that is none"
     room.wait(5)
     assert len([effect for effect in room.told if isinstance(effect, Paused)]) == 10
     room.post(Estimate(watcher.peer, 20_000_000))
@@ -151,7 +151,7 @@ def test_a_layer_that_takes_less_for_a_moment_is_not_taken_for_a_cheap_one() -> 
         room.post(rates(900_000))
         room.wait(1)
     assert carried(room, watcher, others) == "ah"
-    for _ in range(8):
+    for _ in range(25):
         room.post(rates(900_000))
         room.wait(1)
     assert carried(room, watcher, others) == "af"
