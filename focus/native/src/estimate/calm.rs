@@ -11,8 +11,8 @@ const MOMENT: Seconds = 0.1;
 /// So much above the least of all is no queue.
 const NONE: Seconds = 0.008;
 /// A queue of so much is known sooner: in the newest one to two of these.
-const DEEP: Seconds = 0.05;
-const SOON: Seconds = 0.03;
+const DEEP: Seconds = 0.03;
+const SOON: Seconds = 0.025;
 
 /// See the file's head.
 #[derive(Debug, Default)]
