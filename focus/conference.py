@@ -6,17 +6,18 @@ the only mutable state of a conference: its newest snapshot, its last plan, its 
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from dataclasses import replace
 
-from focus import commands
+from focus import commands, held
 from focus.faults import PeerFault
 from focus.limits import Limits
 from focus.plan import NOTHING, Plan, changes, replan
 from focus.settle import settle
 from focus.snapshot import Conference
 from focus.step import step
-from focus.vocabulary import Asked, ConferenceId, Ended, Join, Names, Told
+from focus.vocabulary import Asked, ConferenceId, Ended, Join, Names, Paused, PeerId, Told
 
 
 class Running:
@@ -38,6 +39,13 @@ class Running:
         self._inbox: list[Asked | commands.Event] = []
         self._names = names
         self._fingerprint = fingerprint
+        self._telling: dict[PeerId, float] = {}
+        "When peers are told again of what is paused."
+
+    @property
+    def soon(self) -> float:
+        """When to work again though nothing comes: what is told again must not wait for a tick. Infinite if never."""
+        return min(self._telling.values(), default=math.inf)
 
     @property
     def over(self) -> bool:
@@ -71,6 +79,10 @@ class Running:
         effects = changes(self._planned, wanted)
         self._planned = replace(wanted, ended=())
         self.conference = replace(conference, ended=())
+        telling = {*self._telling, *(effect.peer for effect in effects if isinstance(effect, Paused))}
+        if telling:
+            again = {name: held.due(peer) for name in telling if (peer := conference.peers.get(name)) is not None}
+            self._telling = {name: at for name, at in again.items() if at < math.inf}
         return effects
 
     def abandon(self) -> tuple[commands.Command | Told, ...]:
@@ -78,6 +90,7 @@ class Running:
         effects = changes(self._planned, NOTHING)
         self._planned = NOTHING
         self._inbox.clear()
+        self._telling.clear()
         over = self.conference
         self.conference = Conference(over.id, over.limits, over.codecs, over.wide)
         return effects

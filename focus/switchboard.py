@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -25,6 +26,8 @@ log = logging.getLogger(__name__)
 
 TICK = 0.25
 "Seconds between looks at deadlines."
+LEAST = 0.005
+"Between turns that nothing but time called for."
 
 
 class Face(Protocol):
@@ -83,6 +86,8 @@ class Switchboard:
         self._where: dict[PeerId, ConferenceId] = {}
         self._buckets: dict[PeerId, Bucket] = {}
         self._due: dict[ConferenceId, None] = {}
+        self._soon: dict[ConferenceId, float] = {}
+        "When a conference has something to do though nothing comes, where that is before the next tick."
         self._ticked = False
         self._held: list[commands.Command] | None = None
         "What a turn has for the engine, None between turns: submitted at once, it wakes the engine once."
@@ -152,6 +157,7 @@ class Switchboard:
         """Work until cancelled."""
         loop = asyncio.get_running_loop()
         timer = loop.call_later(TICK, self._tick)
+        sooner: asyncio.TimerHandle | None = None
         try:
             while True:
                 await self._wake.wait()
@@ -163,8 +169,16 @@ class Switchboard:
                         running.post(Ticked())
                         self._due[name] = None
                 self.turn(self._clock())
+                if sooner is not None:
+                    sooner.cancel()
+                    sooner = None
+                if self._soon:
+                    wait = min(self._soon.values()) - self._clock()
+                    sooner = loop.call_later(max(LEAST, wait), self._wake.set)
         finally:
             timer.cancel()
+            if sooner is not None:
+                sooner.cancel()
 
     def _tick(self) -> None:
         self._ticked = True
@@ -176,6 +190,7 @@ class Switchboard:
         try:
             for event in self._engine.drain():
                 self._sort(event, now)
+            self._due.update(dict.fromkeys(name for name, at in self._soon.items() if at <= now))
             due, self._due = self._due, {}
             for name in due:
                 self._work(name, now)
@@ -218,6 +233,7 @@ class Switchboard:
 
     def _work(self, name: ConferenceId, now: float) -> None:
         running = self._conferences.get(name)
+        self._soon.pop(name, None)
         if running is None:
             return
         try:
@@ -237,6 +253,8 @@ class Switchboard:
             self._buckets.pop(peer, None)
         if running.over:
             del self._conferences[name]
+        elif running.soon < math.inf:
+            self._soon[name] = running.soon
 
     def _tell(self, conference: ConferenceId, told: Told) -> None:
         if self.face is None:

@@ -11,10 +11,12 @@ from offers import channel, microphone, offer, picture
 from roster import CountedNames
 from table import Table
 
-from focus.commands import Connected, Message, Opened, Send
+from focus.commands import Appeared, Connected, Estimate, Message, Opened, Send
+from focus.held import AGAIN
 from focus.limits import Limits
 from focus.switchboard import Figures, Switchboard
 from focus.vocabulary import (
+    SINGLE,
     Answer,
     Answered,
     Ended,
@@ -22,6 +24,7 @@ from focus.vocabulary import (
     Offer,
     Offered,
     Owner,
+    Paused,
     PeerId,
     Reason,
     Selected,
@@ -66,11 +69,17 @@ class Notebook:
         self.heard.append(text)
 
 
+class Wide(Table):
+    """It knows what links carry."""
+
+    wide = True
+
+
 class Exchange:
     """A switchboard in virtual time."""
 
-    def __init__(self, limits: Limits | None = None) -> None:
-        self.engine, self.face, self.names = Table(), Notebook(), Trap()
+    def __init__(self, limits: Limits | None = None, engine: Table | None = None) -> None:
+        self.engine, self.face, self.names = engine or Table(), Notebook(), Trap()
         self.now = 0.0
         self.board = Switchboard(
             self.engine, self.face, limits or Limits(), ("opus", "vp8"), self.names, lambda: self.now
@@ -206,6 +215,27 @@ async def test_all_that_a_turn_says_comes_to_the_engine_at_once() -> None:
     exchange.board.turn(exchange.now)
     assert len(told) >= 2 and set(told) == {0}, "nothing was said before the turn was over"
     assert len(exchange.engine.sent) == len(told)
+
+
+async def test_what_is_paused_is_told_again_though_nothing_happens_and_no_tick_comes() -> None:
+    exchange = Exchange(engine=Wide())
+    watcher, other = exchange.join(ONE, "a"), exchange.join(ONE, "b")
+    watched(exchange, ONE, watcher, other)
+    track = next(
+        name for name, expected in exchange.engine.tracks.items() if expected.peer == other and expected.mid == "1"
+    )
+    exchange.engine.say(Appeared(track, SINGLE, 640, 360), Estimate(watcher, 40_000))
+    exchange.turn()
+    start = exchange.now
+    counts = []
+    for after in AGAIN:
+        exchange.now = start + after
+        exchange.turn()
+        counts.append(exchange.told(watcher).count(Paused))
+    assert counts == list(range(1, len(AGAIN) + 1))
+    exchange.now += 1
+    exchange.turn()
+    assert exchange.told(watcher).count(Paused) == len(AGAIN)
 
 
 async def test_it_works_when_woken_and_looks_at_deadlines_by_itself() -> None:
