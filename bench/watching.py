@@ -132,7 +132,7 @@ def frozen(looks: Sequence[Look]) -> dict[str, float]:
 
 
 def longest_wait(before: Tile, after: Tile) -> float:
-    """Seconds of the longest wait for a frame between two looks: exact for one or two frames, else no less (Samuelson)."""
+    """Seconds of the longest wait for a frame between two looks: of one or two exactly, of more at most (Samuelson)."""
     frames = after.frames - before.frames
     mean = (after.waited - before.waited) / frames
     variance = max(0.0, (after.squared - before.squared) / frames - mean * mean)
