@@ -43,8 +43,8 @@ const SILENCE: Seconds = 2.0;
 const LOOK: Seconds = 1.0;
 const SHORT_LOOK: Seconds = 0.25;
 const SHORTEST_LOOK: Seconds = 0.12;
-/// Where so little of the estimate comes through a deep queue, the path got narrow.
-const NARROW: f64 = 0.7;
+/// Where so little of what left comes through a deep queue, the path got narrow.
+const NARROW: f64 = 0.6;
 /// Behind a queue so long nothing that can wait should be sent.
 const QUEUED: Seconds = 0.1;
 /// So long a queue is of a path that got narrow.
@@ -248,10 +248,14 @@ impl Estimator {
         self.trend.forget();
     }
 
-    /// What comes through a path that just got narrow, long before a trend shows it.
+    /// What comes through a path that just got narrow, long before a trend shows it: the newest packets all waited, and came
+    /// much slower than they had left. A probe makes a queue on purpose.
     fn narrow(&self) -> Option<f64> {
-        let deep = self.calm.deep(self.queue.floor());
-        deep.then(|| self.throughput.bps(SHORTEST_LOOK)).flatten().filter(|bps| *bps < NARROW * self.aimd.bps())
+        if self.probes.is_out() || !self.calm.deep(self.queue.floor()) {
+            return None;
+        }
+        let (arriving, leaving) = self.throughput.rates(SHORTEST_LOOK)?;
+        Some(arriving).filter(|bps| *bps < NARROW * leaving.min(self.aimd.bps()))
     }
 
     /// `whole`: nothing was lost.

@@ -74,6 +74,12 @@ impl Throughput {
     /// too little has come.
     #[must_use]
     pub fn bps(&self, seconds: Seconds) -> Option<f64> {
+        self.rates(seconds).map(|(arriving, leaving)| arriving.min(leaving))
+    }
+
+    /// The same, by when they arrived, and by when they had left.
+    #[must_use]
+    pub fn rates(&self, seconds: Seconds) -> Option<(f64, f64)> {
         let mut most = self.window.len();
         let mut packets = 0;
         while packets < LEAST {
@@ -104,7 +110,7 @@ impl Throughput {
         // Neither the first packet's bytes came within the span, nor the last one's left within it.
         let arriving = (newest - oldest.arrived - longest + second).max(1e-3);
         let leaving = (last_sent - first_sent).max(1e-3);
-        Some(8.0 * ((bytes - f64::from(oldest.first)) / arriving).min((bytes - last_bytes) / leaving))
+        Some((8.0 * (bytes - f64::from(oldest.first)) / arriving, 8.0 * (bytes - last_bytes) / leaving))
     }
 }
 
