@@ -11,8 +11,9 @@ use super::rewriter::Numbers;
 use super::table::RouteKey;
 use crate::command::RouteId;
 
-/// Of what the link carries, what may leave (libwebrtc's): a queue of ours is no better than one on the way.
-const FACTOR: f64 = 2.5;
+/// Of what the link carries, what may leave. More would wait on the way, where it makes voices late (libwebrtc, which sends one
+/// picture and not ten, has 2.5).
+const FACTOR: f64 = 1.5;
 /// Between wake-ups, and so much may leave at one; but never less than two packets.
 pub const EACH: Seconds = 0.005;
 const LEAST_AT_ONCE: f64 = 2400.0;
@@ -139,14 +140,14 @@ mod tests {
     }
 
     #[test]
-    fn a_frame_leaves_in_pieces_at_two_and_a_half_times_what_the_link_carries() {
+    fn a_frame_leaves_in_pieces_at_one_and_a_half_times_what_the_link_carries() {
         let mut pacer = Pacer::default();
         (0..10).for_each(|index| assert!(!pacer.push(waiting(1, index), true)));
         let left = leave(&mut pacer, 0, 1000, 1e6);
         assert_eq!(left.iter().map(|one| one.1).collect::<Vec<_>>(), (0..10).collect::<Vec<_>>());
         assert!(left.iter().filter(|one| one.0 == 0).count() <= 2, "{left:?}");
-        // 12 kB at 2.5 Mbit/s take 38 ms, less what leaves at once.
-        assert!((25..=40).contains(&left[9].0), "{left:?}");
+        // 12 kB at 1.5 Mbit/s take 64 ms, less what leaves at once.
+        assert!((45..=64).contains(&left[9].0), "{left:?}");
         assert!(pacer.is_empty() && pacer.due().is_none());
     }
 
