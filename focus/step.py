@@ -44,8 +44,11 @@ NEWS_OF_LINK = 0.03
 "Part by which an estimate must move to be looked at."
 NEWS_OF_RATE, FALL_IS_NEWS = 0.05, 0.15
 "Part by which a layer's measured rate must rise, or fall."
-FALL_OF_RATE, MOST = 0.95, 10**9
-"Of what a layer took in one second, what it is still taken for in the next: who pauses in a sentence will go on."
+UP, FALL_OF_RATE = 0.5, 0.84
+"Part of a rise that is believed at once, since a keyframe is soon over; and of what a layer took in one second, what it is"
+" still taken for in the next: who pauses in a sentence will go on."
+MOST = 10**9
+"Bits a second of a layer."
 
 LOSSES = {
     commands.Loss.ICE: Reason.ICE_TIMEOUT,
@@ -344,13 +347,10 @@ def _rates(conference: Conference, event: commands.Rates) -> Conference:
     known, had = conference.rates.get(event.track, {}), conference.parts.get(event.track, {})
     told = conference.peers[track.peer].rates.get(event.track, {})
     rates = {
-        layer: max(bps, min(int(FALL_OF_RATE * known.get(layer, 0)), told.get(layer, MOST)))
-        for layer, bps in event.bps if bps > 0
-    }  # fmt: skip
+        layer: _followed(known.get(layer, 0), bps, told.get(layer, MOST)) for layer, bps in event.bps if bps > 0
+    }
     parts = {
-        (layer, spatial, temporal): max(
-            bps, min(int(FALL_OF_RATE * had.get((layer, spatial, temporal), 0)), told.get(layer, MOST))
-        )
+        (layer, spatial, temporal): _followed(had.get((layer, spatial, temporal), 0), bps, told.get(layer, MOST))
         for layer, spatial, temporal, bps in event.parts
     }
     if not _moved(rates, known) and not _moved(parts, had):
@@ -360,6 +360,14 @@ def _rates(conference: Conference, event: commands.Rates) -> Conference:
         rates=put(conference.rates, event.track, MappingProxyType(rates)),
         parts=put(conference.parts, event.track, MappingProxyType(parts)),
     )
+
+
+def _followed(known: int, bps: int, told: int) -> int:
+    """What something is taken for that took `bps`; 0 is not known yet."""
+    if not known:
+        return bps
+    known = min(known, max(told, bps))
+    return known + round(UP * (bps - known)) if bps > known else max(bps, int(FALL_OF_RATE * known))
 
 
 def _moved(told: Mapping[K, int], known: Mapping[K, int]) -> bool:

@@ -96,7 +96,7 @@ def test_a_watcher_is_told_which_pictures_its_link_does_not_carry_and_nobody_els
     assert not [told for told in room.told if isinstance(told, Paused)]
     for bps, paused in ((300_000, 2), (290_000, 2), (64_000, 3)):
         room.post(Estimate(watcher.peer, bps))
-        room.wait(1)
+        room.wait(2)
         told = [effect for effect in room.told if isinstance(effect, Paused)]
         assert {effect.peer for effect in told} == {watcher.peer}
         assert len(told[-1].mids) == paused and set(told[-1].mids) <= set(pictures)
@@ -151,7 +151,7 @@ def test_a_layer_that_takes_less_for_a_moment_is_not_taken_for_a_cheap_one() -> 
         room.post(rates(900_000))
         room.wait(1)
     assert carried(room, watcher, others) == "ah"
-    for _ in range(25):
+    for _ in range(8):
         room.post(rates(900_000))
         room.wait(1)
     assert carried(room, watcher, others) == "af"
