@@ -39,6 +39,8 @@ REGRET = 10.0
 PATIENCE = 2.0
 "Seconds from a downgrade to the next upgrade; doubled by each that had not been wise."
 MOST_PATIENCE = 60.0
+ANOTHER = 1.5
+"With so many times the budget that had seemed enough it is another link, and nothing on it was unwise."
 SWAP = 1.1
 "Utility must grow so much before one track's quality is taken for another's."
 PAUSED = -1
@@ -141,6 +143,8 @@ class Move(NamedTuple):
     "For the better, or it had all from the start."
     regrets: int = 0
     "Upgrades in a row that were soon taken back."
+    budget: float = math.inf
+    "At the last upgrade."
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,7 +222,7 @@ def allocate(asks: Mapping[K, Ask], budget: float, before: Allotment[K], now: fl
     else:
         moves = [before.moves.get(key) for key in asks]
         places, roomy, again = _raised(every, moves, held, budget, everything, before.roomy, now)
-    return _settled(asks, places, held, roomy, again, before, now)
+    return _settled(asks, places, held, budget, roomy, again, before, now)
 
 
 def _held(asks: Mapping[K, Ask], before: Allotment[K]) -> tuple[list[int], set[int]]:
@@ -283,7 +287,7 @@ def _raised(
     if not higher:
         return held, None, math.inf
     since = now if roomy is None else roomy
-    waits = {n: max(since + hold, _patient(moves[n])) for n in higher}
+    waits = {n: max(since + hold, _patient(moves[n], budget)) for n in higher}
     ready = [n for n in higher if waits[n] <= now]
     if not ready or (swaps and len(ready) < len(higher)):
         return held, since, max(waits.values()) if swaps else min(waits.values())
@@ -327,17 +331,19 @@ def _over(every: list[Ask], held: list[int], higher: Sequence[int], room: float)
     return places
 
 
-def _patient(move: Move | None) -> float:
+def _patient(move: Move | None, budget: float) -> float:
     """Until when a track waits for its next upgrade."""
     if move is None or move.rose:
         return -math.inf
-    return move.since + min(PATIENCE * 2.0**move.regrets, MOST_PATIENCE)
+    regrets = move.regrets if budget < ANOTHER * move.budget else 0
+    return move.since + min(PATIENCE * 2.0**regrets, MOST_PATIENCE)
 
 
 def _settled(
     asks: Mapping[K, Ask],
     places: list[int],
     held: list[int],
+    budget: float,
     roomy: float | None,
     again: float,
     before: Allotment[K],
@@ -350,7 +356,7 @@ def _settled(
     moves = before.moves
     if places != held or before.asks.keys() != asks.keys():
         moves = {
-            key: _moved(ask, before.asks.get(key), place, have, moves.get(key), now)
+            key: _moved(ask, before.asks.get(key), place, have, moves.get(key), budget, now)
             for (key, ask), place, have in zip(asks.items(), places, held, strict=True)
         }
     if found == before.places:
@@ -360,7 +366,7 @@ def _settled(
     return Allotment(asks, found, moves, roomy, again)
 
 
-def _moved(ask: Ask, old: Ask | None, place: int, have: int, move: Move | None, now: float) -> Move:
+def _moved(ask: Ask, old: Ask | None, place: int, have: int, move: Move | None, budget: float, now: float) -> Move:
     if move is None or old is None:
         return Move(now, place == len(ask.options) - 1)
     if place == have:
@@ -371,4 +377,4 @@ def _moved(ask: Ask, old: Ask | None, place: int, have: int, move: Move | None, 
         regrets = min(regrets + 1, 5) if move.rose and now - move.since < REGRET else regrets
     elif rose and move.rose and now - move.since > 3 * REGRET:
         regrets = 0
-    return Move(now, rose, regrets)
+    return Move(now, rose, regrets, budget if rose else move.budget)

@@ -301,9 +301,11 @@ class Conference:
     peers: Mapping[PeerId, Peer] = field(default_factory=lambda: MappingProxyType({}))
     tracks: Mapping[TrackId, Published] = field(default_factory=lambda: MappingProxyType({}))
     rates: Mapping[TrackId, Mapping[Rid, int]] = field(default_factory=lambda: MappingProxyType({}))
-    "Bits a second of each layer, as measured."
+    "Bits a second that each layer is taken for: see `rates.py`."
     parts: Mapping[TrackId, Mapping[tuple[Rid, int, int], int]] = field(default_factory=lambda: MappingProxyType({}))
     "The same of what a layer has up to a spatial and a temporal id, where it has several."
+    rated: Mapping[TrackId, float] = field(default_factory=lambda: MappingProxyType({}))
+    "When either moved."
     speakers: tuple[TrackId, ...] = ()
     "Voices in the order in which they had the floor: who has it now first. Tracks that are gone are left out."
     speech: Speech[TrackId] = Speech()

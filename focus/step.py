@@ -15,6 +15,7 @@ from focus import commands
 from focus.commands import Credentials
 from focus.description import NOTHING, Line, Remote, read
 from focus.faults import PeerFault
+from focus.rates import forgotten, measured
 from focus.sdp import parse
 from focus.snapshot import Conference, Peer, Published, Slot
 from focus.vocabulary import (
@@ -42,14 +43,6 @@ V = TypeVar("V")
 
 NEWS_OF_LINK = 0.03
 "Part by which an estimate must move to be looked at."
-NEWS_OF_RATE, FALL_IS_NEWS = 0.05, 0.15
-"Part by which a layer's measured rate must rise, or fall."
-UP, FALL_OF_RATE = 0.5, 0.84
-"Part of a rise that is believed at once, since a keyframe is soon over; and of what a layer took in one second, what it is"
-" still taken for in the next: who pauses in a sentence will go on."
-MOST = 10**9
-"Bits a second of a layer."
-
 LOSSES = {
     commands.Loss.ICE: Reason.ICE_TIMEOUT,
     commands.Loss.DTLS: Reason.ICE_FAILED,
@@ -79,7 +72,7 @@ def step(conference: Conference, event: Asked | commands.Event, now: float, name
         case commands.Appeared() | commands.Vanished():
             return _layers(conference, event, now)
         case commands.Rates():
-            return _rates(conference, event)
+            return measured(conference, event, now)
         case commands.Levels():
             return heard(conference, event.track, event.recent, now)
         case commands.Switched():
@@ -147,9 +140,8 @@ def remove(conference: Conference, name: PeerId) -> Conference:
     gone = [track.id for track in conference.of(name)]
     if not gone:
         return replace(conference, peers=without(conference.peers, name))
-    tracks, rates = without(conference.tracks, *gone), without(conference.rates, *gone)
-    parts = without(conference.parts, *gone)
-    return replace(conference, peers=without(conference.peers, name), tracks=tracks, rates=rates, parts=parts)
+    moved = forgotten(conference, gone)
+    return replace(moved, peers=without(conference.peers, name), tracks=without(conference.tracks, *gone))
 
 
 def end(conference: Conference, name: PeerId, reason: Reason) -> Conference:
@@ -308,9 +300,8 @@ def _publish(conference: Conference, peer: Peer, names: Names) -> Conference:
     same = len(tracks) == len(conference.tracks) and all(conference.tracks.get(n) is t for n, t in tracks.items())
     if same:
         return conference
-    rates = without(conference.rates, *(name for name in conference.rates if name not in tracks))
-    parts = without(conference.parts, *(name for name in conference.parts if name not in tracks))
-    return replace(conference, tracks=MappingProxyType(tracks), rates=rates, parts=parts)
+    gone = [name for name in conference.tracks if name not in tracks]
+    return replace(forgotten(conference, gone), tracks=MappingProxyType(tracks))
 
 
 def _unique(tracks: Mapping[TrackId, Published], peer: Peer, stream: str, name: str, names: Names) -> tuple[str, str]:
@@ -334,47 +325,6 @@ def _wanted(conference: Conference, peer: Peer, event: Wanted) -> Peer:
     if len(wants) > conference.limits.subscriptions:
         raise PeerFault("too_many_subscriptions", Reason.BUSY)
     return replace(peer, wants=MappingProxyType(wants))
-
-
-def _rates(conference: Conference, event: commands.Rates) -> Conference:
-    """What a track's layers take, told each second: kept as it was while it wavers, and falling slowly.
-
-    What a publisher was told to take no more than is believed at once.
-    """
-    track = conference.tracks.get(event.track)
-    if track is None:
-        return conference
-    known, had = conference.rates.get(event.track, {}), conference.parts.get(event.track, {})
-    told = conference.peers[track.peer].rates.get(event.track, {})
-    rates = {
-        layer: _followed(known.get(layer, 0), bps, told.get(layer, MOST)) for layer, bps in event.bps if bps > 0
-    }
-    parts = {
-        (layer, spatial, temporal): _followed(had.get((layer, spatial, temporal), 0), bps, told.get(layer, MOST))
-        for layer, spatial, temporal, bps in event.parts
-    }
-    if not _moved(rates, known) and not _moved(parts, had):
-        return conference
-    return replace(
-        conference,
-        rates=put(conference.rates, event.track, MappingProxyType(rates)),
-        parts=put(conference.parts, event.track, MappingProxyType(parts)),
-    )
-
-
-def _followed(known: int, bps: int, told: int) -> int:
-    """What something is taken for that took `bps`; 0 is not known yet."""
-    if not known:
-        return bps
-    known = min(known, max(told, bps))
-    return known + round(UP * (bps - known)) if bps > known else max(bps, int(FALL_OF_RATE * known))
-
-
-def _moved(told: Mapping[K, int], known: Mapping[K, int]) -> bool:
-    """Whether rates are of other things, or others."""
-    return told.keys() != known.keys() or any(
-        not (1 - FALL_IS_NEWS) * known[name] <= bps <= (1 + NEWS_OF_RATE) * known[name] for name, bps in told.items()
-    )
 
 
 def _layers(conference: Conference, event: commands.Appeared | commands.Vanished, now: float) -> Conference:

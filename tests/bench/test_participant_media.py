@@ -103,7 +103,7 @@ def test_a_clean_wire_has_no_fault() -> None:
     video, audio = wire.receiver.live["w0"].check, wire.receiver.live["w1"].check
     assert not +video.faults and not +audio.faults and not wire.receiver.drops
     assert video.frames == pytest.approx(75, abs=2)
-    assert (video.size, video.keyframes) == ((1280, 720), 5)
+    assert video.size == (1280, 720) and video.keyframes in (1, 2)
     assert video.longest_gap < 0.1
 
 

@@ -213,6 +213,14 @@ def test_an_upgrade_that_failed_is_tried_less_and_less() -> None:
     assert link.changes <= 2 * 8, "two a try, and tries get rare"
 
 
+def test_what_failed_on_a_thin_link_is_no_reason_to_wait_on_a_wide_one() -> None:
+    link = Link([camera()])
+    for _ in range(20):
+        link.runs(0.6e6, 4)
+        link.runs(0.14e6, 1)
+    assert link.runs(4e6, 4) == "f"
+
+
 def test_who_enlarges_a_tile_is_served_at_once() -> None:
     link = Link([camera(options=(Q,)), camera(options=(Q,))])
     link.runs(3e6, 5)

@@ -104,7 +104,7 @@ def test_a_watcher_is_told_which_pictures_its_link_does_not_carry_and_nobody_els
     numbers = [effect.number for effect in told]
     assert numbers == [1] * 6 + [2] * 6, "each change is told six times, and nothing that is none"
     room.wait(5)
-    assert len([effect for effect in room.told if isinstance(effect, Paused)]) == 10
+    assert len([effect for effect in room.told if isinstance(effect, Paused)]) == 12
     room.post(Estimate(watcher.peer, 20_000_000))
     room.wait(8)
     last = [effect for effect in room.told if isinstance(effect, Paused)][-1]
@@ -151,7 +151,7 @@ def test_a_layer_that_takes_less_for_a_moment_is_not_taken_for_a_cheap_one() -> 
         room.post(rates(900_000))
         room.wait(1)
     assert carried(room, watcher, others) == "ah"
-    for _ in range(8):
+    for _ in range(20):
         room.post(rates(900_000))
         room.wait(1)
     assert carried(room, watcher, others) == "af"
