@@ -218,6 +218,7 @@ RATES: tuple[Row, ...] = (
         from_json(
             utility="utility",
             least_case="utility_least_case",
+            whoever_is_seen="utility_freely",
             switches="switches_per_minute",
             frozen_s="frozen_s",
             regain_s="regain_s",
