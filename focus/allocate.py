@@ -226,7 +226,8 @@ def allocate(asks: Mapping[K, Ask], budget: float, before: Allotment[K], now: fl
 
 
 def _held(asks: Mapping[K, Ask], before: Allotment[K]) -> tuple[list[int], set[int]]:
-    """What each has of what there is now, and who asks for the first time, or for something else."""
+    """What each has of what there is now, and who asks for the first time or for something else, or is paused and could
+    have something smaller now: layers appear one by one, not the smallest first."""
     had, places = before.asks, before.places
     held: list[int] = []
     fresh: set[int] = set()
@@ -235,7 +236,10 @@ def _held(asks: Mapping[K, Ask], before: Allotment[K]) -> tuple[list[int], set[i
         if old is ask:
             held.append(places[key])
             continue
-        if old is None or old.options[-1].layer != ask.options[-1].layer:
+        smaller = old is not None and places[key] == PAUSED and all(
+            option.layer != ask.options[0].layer for option in old.options
+        )  # fmt: skip
+        if old is None or old.options[-1].layer != ask.options[-1].layer or smaller:
             fresh.add(len(held))
         held.append(PAUSED if old is None else _kept(ask, old, places[key]))
     return held, fresh

@@ -230,6 +230,16 @@ def test_who_enlarges_a_tile_is_served_at_once() -> None:
     assert link.runs(3e6, 0.25) == "qf"
 
 
+def test_a_picture_whose_largest_layer_appears_first_is_seen_as_soon_as_a_smaller_one_does() -> None:
+    link = Link([camera(options=(F,))])
+    assert link.runs(1e6, 0.25) == "-"
+    link.asks_for(camera())
+    assert link.runs(1e6, 0.1) == "h"
+    link.asks_for(camera(options=(H, F)))
+    link.asks_for(camera())
+    assert link.runs(1e6, 0.25) == "h"
+
+
 def test_who_begins_to_speak_is_served_from_what_others_have() -> None:
     link = Link([camera(weight=4), camera()])
     assert link.runs(3.4e6, 10) == "fh"
