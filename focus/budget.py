@@ -212,9 +212,11 @@ def _options(conference: Conference, track: Published, want: Want) -> tuple[Opti
         width, height = size if size[0] else UNTOLD
         return tuple(_within(conference, track, SINGLE, float(width * height), want))
     top = chosen(ranked, track.layers, want)
+    # Of layers that begin, the larger may come first: nobody is held back for what the smaller will not cost.
+    begins = track.rising is not None and bool(track.layers)
     options: list[Option] = []
     for rid, (width, height) in ranked:
-        if rid in track.layers:
+        if rid in track.layers or begins:
             options += _within(conference, track, rid, width * height, want)
         if rid == top:
             break

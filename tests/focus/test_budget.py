@@ -7,7 +7,7 @@ import math
 import pytest
 from room import Caller, Room
 
-from focus.commands import Estimate, Rates
+from focus.commands import Appeared, Estimate, Rates, Vanished
 from focus.limits import Limits
 from focus.vocabulary import SINGLE, Kind, Paused, Rid
 
@@ -135,6 +135,20 @@ def test_where_nobody_probes_a_receivers_own_estimate_counts_when_it_is_less_tha
         room.post(Estimate(watcher.peer, int(1.1 * sent) + 10_000))
         room.wait(3)
     assert carried(room, watcher, others) == "af af af"
+
+
+def test_a_camera_that_comes_back_with_its_largest_layer_first_is_not_held_back() -> None:
+    room, watcher, others = call(2)
+    track = room.track(others[0].name, "1")
+    room.post(Estimate(watcher.peer, 1_000_000))
+    room.post(*[Vanished(track, Rid(rid)) for rid in "qhf"])
+    room.wait(1)
+    room.post(Appeared(track, Rid("f"), 1280, 720))
+    assert carried(room, watcher, others) == "aq"
+    room.post(Appeared(track, Rid("h"), 640, 360), Appeared(track, Rid("q"), 320, 180))
+    room.wait(2)
+    assert carried(room, watcher, others) == "ah"
+    assert not [told for told in room.told if isinstance(told, Paused)]
 
 
 def test_a_layer_that_takes_less_for_a_moment_is_not_taken_for_a_cheap_one() -> None:
