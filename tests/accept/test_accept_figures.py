@@ -75,7 +75,8 @@ SAMPLES: dict[str, dict[str, Any]] = {
     "rooms": rooms.judged({"a": ROW, "b": ROW}, "a", "b") | {"video_kbps": 500, "load": 1.0},
     "join-storm": storm.judged(STORM) | {"load": 1.0},
     "allocation": {
-        "utility": 1.0, "utility_least_case": 0.928, "switches_per_minute": 1.6, "frozen_s": 0.3, "regain_s": 6.0,
+        "utility": 1.0, "utility_least_case": 0.928, "utility_freely": 1.0, "switches_per_minute": 1.6, "frozen_s": 0.3,
+        "regain_s": 6.0,
     },
     "plan-cost": {
         "full_ms": 94.4, "incremental_ms": 1.4, "blocked_ms_p99": 14.2, "blocked_ms_most": 75.1, "load": 1.0,
