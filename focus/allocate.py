@@ -236,13 +236,20 @@ def _held(asks: Mapping[K, Ask], before: Allotment[K]) -> tuple[list[int], set[i
         if old is ask:
             held.append(places[key])
             continue
-        smaller = old is not None and places[key] == PAUSED and all(
-            option.layer != ask.options[0].layer for option in old.options
-        )  # fmt: skip
-        if old is None or old.options[-1].layer != ask.options[-1].layer or smaller:
+        if old is None:
             fresh.add(len(held))
-        held.append(PAUSED if old is None else _kept(ask, old, places[key]))
+            held.append(PAUSED)
+            continue
+        place = places[key]
+        if old.options[-1].layer != ask.options[-1].layer or place == PAUSED and _smaller(ask, old):
+            fresh.add(len(held))
+        held.append(_kept(ask, old, place))
     return held, fresh
+
+
+def _smaller(ask: Ask, old: Ask) -> bool:
+    """Whether the smallest layer was not there before."""
+    return all(option.layer != ask.options[0].layer for option in old.options)
 
 
 def _kept(ask: Ask, old: Ask, place: int) -> int:
