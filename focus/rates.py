@@ -12,11 +12,11 @@ from types import MappingProxyType
 from typing import TypeVar
 
 from focus import commands
+from focus.mappings import put, without
 from focus.snapshot import Conference
 from focus.vocabulary import TrackId
 
 K = TypeVar("K")
-V = TypeVar("V")
 
 RISE_IS_NEWS, FALL_IS_NEWS = 0.05, 0.15
 "Parts by which a layer's rate must move to be looked at."
@@ -53,22 +53,22 @@ def measured(conference: Conference, event: commands.Rates, now: float) -> Confe
         return conference
     return replace(
         conference,
-        rates=MappingProxyType({**conference.rates, name: MappingProxyType(rates)}),
-        parts=MappingProxyType({**conference.parts, name: MappingProxyType(parts)}),
-        rated=MappingProxyType({**conference.rated, name: now}),
+        rates=put(conference.rates, name, MappingProxyType(rates)),
+        parts=put(conference.parts, name, MappingProxyType(parts)),
+        rated=put(conference.rated, name, now),
     )
 
 
 def forgotten(conference: Conference, gone: Iterable[TrackId]) -> Conference:
     """The conference without the rates of tracks that are gone."""
-    names = set(gone)
+    names = tuple(gone)
     if not names:
         return conference
     return replace(
         conference,
-        rates=_without(conference.rates, names),
-        parts=_without(conference.parts, names),
-        rated=_without(conference.rated, names),
+        rates=without(conference.rates, *names),
+        parts=without(conference.parts, *names),
+        rated=without(conference.rated, *names),
     )
 
 
@@ -87,7 +87,3 @@ def _moved(taken: Mapping[K, int], known: Mapping[K, int]) -> bool:
     return taken.keys() != known.keys() or any(
         not (1 - FALL_IS_NEWS) * known[name] <= bps <= (1 + RISE_IS_NEWS) * known[name] for name, bps in taken.items()
     )
-
-
-def _without(mapping: Mapping[TrackId, V], names: set[TrackId]) -> Mapping[TrackId, V]:
-    return MappingProxyType({name: value for name, value in mapping.items() if name not in names})

@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from types import MappingProxyType
-from typing import TypeVar, assert_never
+from typing import assert_never
 
 from focus import commands
 from focus.commands import Credentials
 from focus.description import NOTHING, Line, Remote, read
 from focus.faults import PeerFault
+from focus.mappings import put, without
 from focus.rates import forgotten, measured
 from focus.sdp import parse
 from focus.snapshot import Conference, Peer, Published, Slot
@@ -38,9 +39,6 @@ from focus.vocabulary import (
 )
 from focus.voices import heard
 
-K = TypeVar("K")
-V = TypeVar("V")
-
 NEWS_OF_LINK = 0.03
 "Part by which an estimate must move to be looked at."
 LOSSES = {
@@ -48,16 +46,6 @@ LOSSES = {
     commands.Loss.DTLS: Reason.ICE_FAILED,
     commands.Loss.CLOSED: Reason.USER_HANGUP,
 }
-
-
-def without(mapping: Mapping[K, V], *keys: K) -> Mapping[K, V]:
-    """The mapping less some keys."""
-    return MappingProxyType({key: value for key, value in mapping.items() if key not in keys})
-
-
-def put(mapping: Mapping[K, V], key: K, value: V) -> Mapping[K, V]:
-    """The mapping with one value changed or added."""
-    return MappingProxyType({**mapping, key: value})
 
 
 def step(conference: Conference, event: Asked | commands.Event, now: float, names: Names) -> Conference:
