@@ -92,4 +92,20 @@ mod tests {
         assert!(!calm.calm(Some(0.001)));
         assert!(!Calm::default().calm(None));
     }
+
+    #[test]
+    fn a_queue_is_deep_once_every_newest_packet_waited_and_not_for_one_that_was_late() {
+        let run = |waits: fn(u32) -> f64| {
+            let mut calm = Calm::default();
+            for at in 0..40 {
+                let delay = 0.001 + waits(at);
+                calm.take(f64::from(at) * 0.005 + delay, delay);
+            }
+            calm.deep(Some(0.001))
+        };
+        assert!(run(|at| f64::from(at) * 0.003), "it grows");
+        assert!(!run(|_| 0.02), "it is short");
+        assert!(!run(|at| if at % 4 == 0 { 0.0 } else { 0.2 }), "some were late");
+        assert!(!Calm::default().deep(None));
+    }
 }
