@@ -25,7 +25,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from focus.allocate import PAUSED, Allotment, Ask, Class, Option, allocate, need
+from focus.allocate import Allotment, allocate, need
+from focus.ask import PAUSED, Ask, Class, Option
 from focus.vocabulary import Rid
 
 SHARE = 0.9

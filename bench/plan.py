@@ -26,6 +26,7 @@ from functools import partial
 from bench.planning.meeting import RATES, SIZES, STAGE, meeting
 from focus.commands import Appeared, Estimate, Event, Rates, Vanished
 from focus.conference import Running
+from focus.garbage import look_rarely
 from focus.snapshot import Conference
 from focus.vocabulary import Alive, Asked, PeerId, Rid, Ticked, TrackId, Wanted
 
@@ -120,6 +121,8 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--seconds", type=float, default=60.0, help="of the call, in virtual time (default: 60)")
     arguments = parser.parse_args()
+    # As the process of a focus does.
+    look_rarely()
     stand = Stand(arguments.subscribers, arguments.tracks, 1)
     nothing = stand.from_nothing()
     full, part, layer = [], [], []

@@ -9,10 +9,10 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import replace
-from types import MappingProxyType
 
-from focus.allocate import BITS_A_PIXEL, FULL_RATE, HEADROOM, UNIT, Allotment, Ask, Class, Option, allocate, need
-from focus.snapshot import Conference, Peer, Published, Take
+from focus.allocate import HEADROOM, Allotment, allocate, need
+from focus.ask import BITS_A_PIXEL, FULL_RATE, UNIT, Ask, Class, Option
+from focus.snapshot import Conference, Peer, Published, Shown, Take
 from focus.subscribe import chosen, decodes, wanted
 from focus.vocabulary import SINGLE, Kind, PeerId, Rid, RouteId, TrackId, Want
 
@@ -37,7 +37,7 @@ SIZES = 256
 "Sizes that are remembered of a track: a client may ask for any."
 
 
-def asked(conference: Conference, last: Conference) -> Mapping[TrackId, dict[tuple[int, int, bool], Ask]]:
+def asked(conference: Conference, last: Conference) -> Mapping[TrackId, dict[Shown, Ask]]:
     """Where what is asked of each track is looked up by the size in which it is shown, and whether it is pinned.
 
     Those who show it alike share the value. What nothing has changed of since `last` is taken over.
@@ -56,7 +56,7 @@ def asked(conference: Conference, last: Conference) -> Mapping[TrackId, dict[tup
         )
         before = last.asked.get(name) if same else None
         found[name] = before if before is not None and len(before) <= SIZES else {}
-    return MappingProxyType(found)
+    return found
 
 
 def holder(conference: Conference) -> PeerId | None:
@@ -85,7 +85,7 @@ def takes(conference: Conference, peer: Peer) -> tuple[Take, ...]:
             continue
         want = wants.get(use.track)
         if want is not None and decodes(slot, sent[use.track]):
-            found.append(Take(use.route, use.track, want))
+            found.append(Take(use.route, use.track, want, (want.width, want.height, want.pinned)))
     return tuple(found) if len(found) <= conference.limits.pictures else _first(conference, found)
 
 
@@ -109,24 +109,26 @@ def allot(conference: Conference, peer: Peer, now: float) -> Peer:
     if peer.estimate is None and not conference.wide:
         return peer
     found = asks(conference, peer)
-    if conference.wide and abs((needed := _needed(conference, peer, found)) - peer.need) > NEWS_OF_NEED * peer.need:
-        peer = replace(peer, need=needed)
+    needed = _needed(conference, peer, found) if conference.wide else 0
+    if abs(needed - peer.need) <= NEWS_OF_NEED * peer.need:
+        needed = peer.need
     if peer.estimate is None:
-        return peer
+        return peer if needed == peer.need else replace(peer, need=needed)
     estimate = float(peer.estimate)
     budget = estimate if conference.wide else _tried(found, peer.allotment, estimate, now)
     allotment = allocate(found, budget, peer.allotment, now)
     if not conference.wide and allotment.places != peer.allotment.places:
         # The step after this one is tried next, though nothing new may be heard.
         allotment = replace(allotment, again=min(allotment.again, now + LAG))
-    return peer if allotment is peer.allotment else replace(peer, allotment=allotment)
+    same = allotment is peer.allotment and needed == peer.need
+    return peer if same else replace(peer, allotment=allotment, need=needed)
 
 
 def _needed(conference: Conference, peer: Peer, found: Mapping[RouteId, Ask]) -> int:
     """What a peer could use. Who was told to take less for its link's sake is counted at its own rates: else no link
     would ever be found to be wide again."""
     whole, tuning = need(found.values()), conference.tuning
-    for route, name, _ in peer.takes if tuning.told else ():
+    for route, name, *_ in peer.takes if tuning.told else ():
         if name in tuning.told and route in found:
             ask, own = found[route], tuning.tracks[name].own
             whole += max(0.0, own.get(ask.options[-1].layer, 0.0) - ask.costs[-2]) * HEADROOM
@@ -155,13 +157,12 @@ def _tried(found: Mapping[RouteId, Ask], allotment: Allotment[RouteId], estimate
 
 def asks(conference: Conference, peer: Peer) -> dict[RouteId, Ask]:
     """What a peer asks of its link, in the order of its lines. What does not flow is left out."""
-    known = conference.asked
+    known, withheld = conference.asked, conference.withheld
     found = {}
-    for route, name, want in peer.takes:
-        if name in conference.withheld:
+    for route, name, want, shown in peer.takes:
+        if name in withheld:
             continue
         sizes = known[name]
-        shown = (want.width, want.height, want.pinned)
         ask = sizes.get(shown)
         if ask is None:
             ask = sizes[shown] = _ask(conference, conference.tracks[name], want)

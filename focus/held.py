@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
-from focus.allocate import PAUSED
+from focus.ask import PAUSED
 from focus.snapshot import Held, Peer
 
 AGAIN = (0.0, 0.03, 0.07, 0.15, 0.3, 0.5)

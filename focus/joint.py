@@ -16,7 +16,8 @@ from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from focus.allocate import BITS_A_PIXEL, UNIT, Ask, Class, Option, best
+from focus.allocate import best
+from focus.ask import BITS_A_PIXEL, UNIT, Ask, Class, Option
 from focus.vocabulary import Rid
 
 K = TypeVar("K", bound=Hashable)

@@ -7,12 +7,12 @@ brings up a peer, moves a layer and ends a conference, and restating costs nothi
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from types import MappingProxyType
 
-from focus.allocate import PAUSED
+from focus.ask import PAUSED
 from focus.commands import (
     Close,
     Command,
@@ -188,11 +188,11 @@ def _layers(
     layers: dict[RouteId, Rid | None] = dict.fromkeys(routes)
     parts: dict[RouteId, Part] = {}
     asked, places = peer.allotment.asks, peer.allotment.places
-    for route, name, want in peer.takes:
+    for route, name, want, _ in peer.takes:
         place = places.get(route)
-        if route not in routes or place == PAUSED:
+        if place == PAUSED or route not in routes:
             continue
-        if name in rising:
+        if rising and name in rising:
             layers[route] = rising[name]
         elif place is not None:
             option = asked[route].options[place]
@@ -263,12 +263,7 @@ def changes(old: Plan, new: Plan) -> tuple[Command | Told, ...]:
         )
     for name, leg in moved:
         before = old.legs.get(name)
-        for number, route in leg.routes.items():
-            if before is None or before.routes.get(number) != route:
-                up.append(route)
-            carried = _carried(new, leg, number)
-            if before is None or number not in before.routes or _carried(old, before, number) != carried:
-                up.append(SetLayer(number, *carried))
+        up.extend(_routed(old, before, new, leg))
         if leg.need != (before.need if before else 0):
             up.append(Need(name, leg.need))
         told.extend(_told(name, before, leg))
@@ -277,6 +272,21 @@ def changes(old: Plan, new: Plan) -> tuple[Command | Told, ...]:
     told.extend(_speakers(old, new))
     told.extend(Ended(name, reason) for name, reason in new.ended if (name, reason) not in old.ended)
     return (*down, *closed, *up, *told)
+
+
+def _routed(old: Plan, before: Leg | None, new: Plan, leg: Leg) -> Iterator[Command]:
+    """Routes that were not or were others, and what each carries now where that has moved."""
+    if before is not None and leg.routes is before.routes and old.withheld == new.withheld:
+        if leg.layers == before.layers and leg.parts == before.parts:
+            return
+    known = before.routes if before is not None else {}
+    for number, route in leg.routes.items():
+        was = known.get(number)
+        if was is not route and was != route:
+            yield route
+        carried = _carried(new, leg, number)
+        if before is None or was is None or _carried(old, before, number) != carried:
+            yield SetLayer(number, *carried)
 
 
 def _carried(plan: Plan, leg: Leg, number: RouteId) -> tuple[Rid | None, int | None, int | None]:

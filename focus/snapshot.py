@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import NamedTuple
 
-from focus.allocate import Allotment, Ask
+from focus.allocate import Allotment
+from focus.ask import Ask
 from focus.commands import Candidate, Credentials
 from focus.description import NOTHING as UNKNOWN
 from focus.description import Line
@@ -56,12 +57,17 @@ class Published:
         )
 
 
+Shown = tuple[int, int, bool]
+"Width and height in which somebody shows a track, pixels, and whether it is pinned."
+
+
 class Take(NamedTuple):
     """A track that a peer gets, on a line that was agreed, and how large it shows it."""
 
     route: RouteId
     track: TrackId
     want: Want
+    shown: Shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -320,7 +326,7 @@ class Conference:
     "The number of the newest route."
     roster: Roster = field(default=EMPTY, compare=False, repr=False)
     "Of what is published, as of the last settling."
-    asked: Mapping[TrackId, dict[tuple[int, int, bool], Ask]] = field(default_factory=dict, compare=False, repr=False)
+    asked: Mapping[TrackId, dict[Shown, Ask]] = field(default_factory=dict, compare=False, repr=False)
     "What is asked of each track by how it is shown, likewise: see `budget.asked`."
     due: Mapping[PeerId, float] = field(default_factory=dict, compare=False, repr=False)
     "When to look at each peer again if nothing happens to it, likewise."

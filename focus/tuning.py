@@ -14,7 +14,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from types import MappingProxyType
 
-from focus.allocate import BITS_A_PIXEL, HEADROOM
+from focus.allocate import HEADROOM
+from focus.ask import BITS_A_PIXEL
 from focus.budget import asks
 from focus.joint import PARTS, Found, Layer, Meeting, Publisher, Rates, Shown, Viewer, fixed, search
 from focus.snapshot import Conference, Tuned, Tuning
@@ -205,7 +206,7 @@ def _meeting(
     for peer in conference.peers.values():
         shown, beside = [], []
         found = asks(conference, peer)
-        for route, name, _ in peer.takes:
+        for route, name, *_ in peer.takes:
             ask = found.get(route)
             if ask is None:
                 continue

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from focus.allocate import PAUSED, STAYS, Allotment, Ask, Class, Option, allocate, best, need
+from focus.allocate import STAYS, Allotment, allocate, best, need
+from focus.ask import PAUSED, Ask, Class, Option
 from focus.vocabulary import Rid
 
 Q = Option(Rid("q"), 150e3, 320 * 180)

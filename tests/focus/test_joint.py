@@ -8,7 +8,7 @@ import random
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from focus.allocate import BITS_A_PIXEL, Ask, Class, Option
+from focus.ask import BITS_A_PIXEL, Ask, Class, Option
 from focus.joint import PARTS, Meeting, Publisher, Shown, Viewer, fixed, joint, ladder, search, total, valued
 from focus.vocabulary import SINGLE
 
