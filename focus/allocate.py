@@ -16,7 +16,7 @@ from operator import lt
 from types import MappingProxyType
 from typing import Generic, NamedTuple, TypeVar
 
-from focus.ask import PAUSED, Ask, Class, Option, kept
+from focus.ask import PAUSED, Ask, Carried, Class, Kept, Option, kept
 
 K = TypeVar("K", bound=Hashable)
 
@@ -39,6 +39,10 @@ SWAP = 1.1
 "Utility must grow so much before one track's quality is taken for another's."
 
 
+NEVER = Kept(PAUSED, anew=True, same=False)
+"Of who asks for the first time."
+
+
 class Move(NamedTuple):
     """When a track's option changed last."""
 
@@ -58,6 +62,8 @@ class Allotment(Generic[K]):
     asks: Mapping[K, Ask] = field(default_factory=lambda: MappingProxyType({}))
     places: Mapping[K, int] = field(default_factory=lambda: MappingProxyType({}))
     "What each has of its options; `PAUSED` where the link does not carry it."
+    carried: Mapping[K, Carried] = field(default_factory=lambda: MappingProxyType({}))
+    "What that is. As long as it is the same, so is the value."
     moves: Mapping[K, Move] = field(default_factory=lambda: MappingProxyType({}))
     roomy: float | None = None
     again: float = math.inf
@@ -134,7 +140,7 @@ class Sharing(NamedTuple):
 def allocate(asks: Mapping[K, Ask], budget: float, before: Allotment[K], now: float) -> Allotment[K]:
     """Decide for one subscriber. `before` itself comes back where nothing changes."""
     every = list(asks.values())
-    held, fresh, alike = _held(asks, before)
+    held, fresh, alike, same = _held(asks, before)
     most = sum([ask.most for ask in every])
     spent = _cost(every, held)
     # Where all of it fits, nobody's turn matters.
@@ -153,32 +159,38 @@ def allocate(asks: Mapping[K, Ask], budget: float, before: Allotment[K], now: fl
         places, roomy, again = _raised(sharing, list(asks), before, now)
     moves = _moves(sharing, asks, places, before, now) if places != held or not alike else before.moves
     found: Mapping[K, int] = before.places
-    if not alike or places != [*found.values()]:
+    carried: Mapping[K, Carried] = before.carried
+    if not same or places != [*found.values()]:
         found = dict(zip(asks, places, strict=True))
+        carried = {key: asks[key].carried[place] for key, place in found.items() if place != PAUSED}
+        carried = before.carried if carried == before.carried else carried
     if asks == before.asks:
         if (found, moves, roomy, again) == (before.places, before.moves, before.roomy, before.again):
             return before
         asks = before.asks
-    return Allotment(asks, found, moves, roomy, again)
+    return Allotment(asks, found, carried, moves, roomy, again)
 
 
-def _held(asks: Mapping[K, Ask], before: Allotment[K]) -> tuple[list[int], set[int], bool]:
-    """What each has of what there is now, who asks anew, and whether it is the same tracks in the same order."""
+def _held(asks: Mapping[K, Ask], before: Allotment[K]) -> tuple[list[int], set[int], bool, bool]:
+    """What each has of what there is now, who asks anew, whether these are the tracks that were, in that order, and
+    whether there are the same options too."""
     keys, had, places = [*asks], before.asks, before.places
     olds: Iterable[Ask | None] = had.values()
     have: Iterable[int] = places.values()
-    alike = keys == [*had] == [*places]
+    alike = same = keys == [*had] == [*places]
     if not alike:
         olds, have = [had.get(key) for key in keys], [places.get(key, PAUSED) for key in keys]
     held: list[int] = []
     fresh: set[int] = set()
     for ask, old, place in zip(asks.values(), olds, have, strict=True):
         if old is not ask:
-            place, anew = kept(ask, old)[place] if old is not None else (PAUSED, True)
+            place, anew, as_was = kept(ask, old)[place] if old is not None else NEVER
             if anew:
                 fresh.add(len(held))
+            if not as_was:
+                same = False
         held.append(place)
-    return held, fresh, alike
+    return held, fresh, alike, same
 
 
 def _cost(every: Sequence[Ask], places: Sequence[int]) -> float:

@@ -24,6 +24,10 @@ PAUSED = -1
 "The place of no option."
 
 
+Carried = tuple[Rid, int | None, int | None]
+"A layer, and the highest spatial and temporal id within, None for all."
+
+
 class Class(IntEnum):
     """What a track is, in order of who is served first."""
 
@@ -75,8 +79,8 @@ class Ask:
     "Bits a second by place; that of `PAUSED`, 0, comes last."
     worths: tuple[float, ...] = field(init=False, repr=False)
     "Utility, likewise."
-    parts: tuple[tuple[Rid, int | None, int | None], ...] = field(init=False, repr=False)
-    "What the options are of: layers, and the highest spatial and temporal ids within."
+    carried: tuple[Carried, ...] = field(init=False, repr=False)
+    "What the options are."
     most: float = field(init=False, repr=False)
     "Bits a second of the best."
     steps: tuple[Step, ...] = field(init=False, repr=False)
@@ -89,8 +93,8 @@ class Ask:
         worths = tuple(self._worth(option) for option in self.options)
         object.__setattr__(self, "costs", (*(option.bps for option in self.options), 0.0))
         object.__setattr__(self, "worths", (*worths, 0.0))
-        parts = tuple([(option.layer, option.spatial, option.temporal) for option in self.options])
-        object.__setattr__(self, "parts", parts)
+        carried = tuple([(option.layer, option.spatial, option.temporal) for option in self.options])
+        object.__setattr__(self, "carried", carried)
         object.__setattr__(self, "most", self.options[-1].bps if self.options else 0.0)
         object.__setattr__(self, "steps", tuple(_hull(self.options, worths)))
         object.__setattr__(self, "turn", (int(self.kind), -self.weight, -self.shown))
@@ -126,24 +130,26 @@ class Kept(NamedTuple):
     "Its place among the options that there are now: itself, or else the next lower."
     anew: bool
     "It asks for something else now, or it is paused and could have something smaller than it could before."
+    same: bool
+    "The options are as they were, if at another price."
 
 
 @lru_cache(2048)
 def kept(ask: Ask, old: Ask) -> tuple[Kept, ...]:
     """What becomes of each option of an ask that another takes the place of; that of `PAUSED` comes last."""
-    if ask.parts == old.parts:
+    if ask.carried == old.carried:
         # By far the most usual: at another price.
-        return (*(Kept(place, anew=False) for place in range(len(ask.parts))), Kept(PAUSED, anew=False))
+        return tuple([Kept(place, anew=False, same=True) for place in (*range(len(ask.carried)), PAUSED)])
     other = old.options[-1].layer != ask.options[-1].layer
     # Layers appear one by one, not the smallest first.
     smaller = all(option.layer != ask.options[0].layer for option in old.options)
-    places = (_nearest(ask, had, part) for had, part in zip(old.options, old.parts, strict=True))
-    return (*(Kept(place, other) for place in places), Kept(PAUSED, other or smaller))
+    places = (_nearest(ask, had, part) for had, part in zip(old.options, old.carried, strict=True))
+    return (*(Kept(place, other, same=False) for place in places), Kept(PAUSED, other or smaller, same=False))
 
 
-def _nearest(ask: Ask, had: Option, part: tuple[Rid, int | None, int | None]) -> int:
-    if part in ask.parts:
-        return ask.parts.index(part)
+def _nearest(ask: Ask, had: Option, part: Carried) -> int:
+    if part in ask.carried:
+        return ask.carried.index(part)
     lower = (
         aim for aim in reversed(range(len(ask.options)))
         if (ask.options[aim].pixels, ask.options[aim].fps) <= (had.pixels, had.fps)

@@ -9,10 +9,11 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import lru_cache
 
 from focus.allocate import HEADROOM, Allotment, allocate, need
 from focus.ask import BITS_A_PIXEL, FULL_RATE, UNIT, Ask, Class, Option
-from focus.snapshot import Conference, Peer, Published, Shown, Take
+from focus.snapshot import Conference, Peer, Published, Take, Tile
 from focus.subscribe import chosen, decodes, wanted
 from focus.vocabulary import SINGLE, Kind, PeerId, Rid, RouteId, TrackId, Want
 
@@ -37,7 +38,7 @@ SIZES = 256
 "Sizes that are remembered of a track: a client may ask for any."
 
 
-def asked(conference: Conference, last: Conference) -> Mapping[TrackId, dict[Shown, Ask]]:
+def asked(conference: Conference, last: Conference) -> Mapping[TrackId, dict[Tile, Ask]]:
     """Where what is asked of each track is looked up by the size in which it is shown, and whether it is pinned.
 
     Those who show it alike share the value. What nothing has changed of since `last` is taken over.
@@ -85,7 +86,7 @@ def takes(conference: Conference, peer: Peer) -> tuple[Take, ...]:
             continue
         want = wants.get(use.track)
         if want is not None and decodes(slot, sent[use.track]):
-            found.append(Take(use.route, use.track, want, (want.width, want.height, want.pinned)))
+            found.append(Take(use.route, use.track, want, _tile(want.width, want.height, want.pinned)))
     return tuple(found) if len(found) <= conference.limits.pictures else _first(conference, found)
 
 
@@ -155,20 +156,30 @@ def _tried(found: Mapping[RouteId, Ask], allotment: Allotment[RouteId], estimate
     return estimate if estimate < sent or next_step == math.inf else max(estimate, (sent + next_step) * HEADROOM + 1)
 
 
+@lru_cache(SIZES)
+def _tile(width: int, height: int, pinned: bool) -> Tile:
+    """One value for all tiles that are alike: it is looked up all the time."""
+    return width, height, pinned
+
+
 def asks(conference: Conference, peer: Peer) -> dict[RouteId, Ask]:
     """What a peer asks of its link, in the order of its lines. What does not flow is left out."""
     known, withheld = conference.asked, conference.withheld
-    found = {}
-    for route, name, want, shown in peer.takes:
-        if name in withheld:
-            continue
-        sizes = known[name]
-        ask = sizes.get(shown)
-        if ask is None:
-            ask = sizes[shown] = _ask(conference, conference.tracks[name], want)
-        if ask.options:
-            found[route] = ask
-    return found
+    try:
+        every = [known[name][tile] for _, name, _, tile in peer.takes]
+    except KeyError:
+        every = [_known(conference, take) for take in peer.takes]
+    return {
+        take[0]: ask for take, ask in zip(peer.takes, every, strict=True) if ask.options and take[1] not in withheld
+    }  # fmt: skip
+
+
+def _known(conference: Conference, take: Take) -> Ask:
+    """What is asked of a track by those who show it alike."""
+    tiles = conference.asked[take.track]
+    if take.tile not in tiles:
+        tiles[take.tile] = _ask(conference, conference.tracks[take.track], take.want)
+    return tiles[take.tile]
 
 
 def _ask(conference: Conference, track: Published, want: Want) -> Ask:

@@ -87,6 +87,8 @@ class Plan:
     "Tracks whose routes are paused, whatever legs say."
     speakers: tuple[str, ...] = ()
     "Streams of who has the floor and who had it before."
+    rising: bool = False
+    "Layers of some picture begin."
 
 
 NOTHING = Plan()
@@ -104,13 +106,14 @@ def replan(conference: Conference, last: Conference, planned: Plan) -> Plan:
     legs = {name: leg for name, leg in planned.legs.items() if name in conference.peers} if alike else {}
     others = frozenset(name for name, track in conference.tracks.items() if track is not last.tracks.get(name))
     rising = _rising(conference)
+    calm = alike and not rising and not planned.rising
     for name, peer in conference.peers.items():
         was = last.peers.get(name)
         if name not in legs or peer is not was or (others and any(take.track in others for take in peer.takes)):
             before = planned.legs.get(name) if was is not None else None
-            legs[name] = _leg(conference, peer, was, before, alike, rising)
+            legs[name] = _leg(conference, peer, was, before, alike, rising, calm)
     speakers = tuple(dict.fromkeys(conference.tracks[track].stream for track in conference.speakers))
-    return Plan(MappingProxyType(legs), conference.ended, conference.withheld, speakers)
+    return Plan(MappingProxyType(legs), conference.ended, conference.withheld, speakers, bool(rising))
 
 
 def _rising(conference: Conference) -> Mapping[TrackId, Rid]:
@@ -133,6 +136,7 @@ def _leg(
     before: Leg | None,
     alike: bool,
     rising: Mapping[TrackId, Rid],
+    calm: bool,
 ) -> Leg:
     """A peer's part. `before`: that of `was`, the same peer earlier; what has not changed since is taken over."""
     roster = conference.roster
@@ -157,7 +161,15 @@ def _leg(
         routes = before.routes
     else:
         routes = _routes(conference, peer, was, before)
-    layers, parts = _layers(conference, peer, routes, rising)
+    shared = peer.allotment
+    if (
+        calm and before is not None and was is not None and routes is before.routes and peer.takes is was.takes
+        and shared.carried is was.allotment.carried
+        and len(shared.places) == len(was.allotment.places) == len(peer.takes)
+    ):  # fmt: skip
+        layers, parts = before.layers, before.parts
+    else:
+        layers, parts = _layers(conference, peer, routes, rising)
     if before is not None and routes is before.routes:
         sounds = before.sounds
     else:
@@ -187,7 +199,7 @@ def _layers(
     """
     layers: dict[RouteId, Rid | None] = dict.fromkeys(routes)
     parts: dict[RouteId, Part] = {}
-    asked, places = peer.allotment.asks, peer.allotment.places
+    places, shared = peer.allotment.places, peer.allotment.carried
     for route, name, want, _ in peer.takes:
         place = places.get(route)
         if place == PAUSED or route not in routes:
@@ -195,10 +207,9 @@ def _layers(
         if rising and name in rising:
             layers[route] = rising[name]
         elif place is not None:
-            option = asked[route].options[place]
-            layers[route] = option.layer
-            if option.spatial is not None or option.temporal is not None:
-                parts[route] = (option.spatial, option.temporal)
+            layers[route], *part = shared[route]
+            if part != [None, None]:
+                parts[route] = (part[0], part[1])
         else:
             layers[route] = chosen(conference.roster.ranked[name], conference.tracks[name].layers, want)
     return MappingProxyType(layers), MappingProxyType(parts)

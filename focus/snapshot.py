@@ -57,7 +57,7 @@ class Published:
         )
 
 
-Shown = tuple[int, int, bool]
+Tile = tuple[int, int, bool]
 "Width and height in which somebody shows a track, pixels, and whether it is pinned."
 
 
@@ -67,7 +67,7 @@ class Take(NamedTuple):
     route: RouteId
     track: TrackId
     want: Want
-    shown: Shown
+    tile: Tile
 
 
 @dataclass(frozen=True, slots=True)
@@ -326,7 +326,7 @@ class Conference:
     "The number of the newest route."
     roster: Roster = field(default=EMPTY, compare=False, repr=False)
     "Of what is published, as of the last settling."
-    asked: Mapping[TrackId, dict[Shown, Ask]] = field(default_factory=dict, compare=False, repr=False)
+    asked: Mapping[TrackId, dict[Tile, Ask]] = field(default_factory=dict, compare=False, repr=False)
     "What is asked of each track by how it is shown, likewise: see `budget.asked`."
     due: Mapping[PeerId, float] = field(default_factory=dict, compare=False, repr=False)
     "When to look at each peer again if nothing happens to it, likewise."
