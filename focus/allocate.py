@@ -11,10 +11,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from operator import lt
 from types import MappingProxyType
 from typing import Generic, NamedTuple, TypeVar
+
+from msgspec import Struct, field
 
 from focus.ask import PAUSED, Ask, Carried, Class, Kept, Option, kept
 
@@ -55,8 +56,7 @@ class Move(NamedTuple):
     "At the last upgrade."
 
 
-@dataclass(frozen=True, slots=True)
-class Allotment(Generic[K]):
+class Allotment(Struct, Generic[K], frozen=True):
     """What a subscriber's tracks have, and since when there is room for more."""
 
     asks: Mapping[K, Ask] = field(default_factory=lambda: MappingProxyType({}))

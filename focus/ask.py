@@ -13,6 +13,8 @@ from enum import IntEnum
 from functools import lru_cache
 from typing import NamedTuple
 
+from msgspec import Struct
+
 from focus.vocabulary import Rid
 
 UNIT = 320.0 * 180.0
@@ -40,8 +42,7 @@ STILL = {Class.AUDIO: 0.0, Class.SCREEN: 0.05, Class.CAMERA: 0.2}
 "Part of its worth that a picture loses with each halving of its rate: a screen is read."
 
 
-@dataclass(frozen=True, slots=True)
-class Option:
+class Option(Struct, frozen=True):
     """One way to carry a track: a layer, or a part of one."""
 
     layer: Rid

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import replace
 from functools import lru_cache
+
+from msgspec.structs import replace
 
 from focus.allocate import HEADROOM, Allotment, allocate, need
 from focus.ask import BITS_A_PIXEL, FULL_RATE, UNIT, Ask, Class, Option
@@ -208,7 +209,7 @@ def _sorted(ask: Ask) -> Ask:
         if worth > best:
             kept.append(option)
             best = worth
-    return ask if tuple(kept) == ask.options else replace(ask, options=tuple(kept))
+    return ask if tuple(kept) == ask.options else Ask(ask.kind, tuple(kept), ask.shown, ask.weight)
 
 
 def _options(conference: Conference, track: Published, want: Want) -> tuple[Option, ...]:

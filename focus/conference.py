@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from focus import commands, held
 from focus.faults import PeerFault

@@ -7,7 +7,8 @@ little later: the moment that a link gets thin is the moment that messages get l
 from __future__ import annotations
 
 import math
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from focus.ask import PAUSED
 from focus.snapshot import Held, Peer

@@ -13,8 +13,9 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Generic, TypeVar
+
+from msgspec import Struct
 
 from focus.allocate import best
 from focus.ask import BITS_A_PIXEL, UNIT, Ask, Class, Option
@@ -35,8 +36,7 @@ BLAME = 2.0
 "How many times what somebody loses below the allowed counts against what the others gain."
 
 
-@dataclass(frozen=True, slots=True)
-class Layer:
+class Layer(Struct, frozen=True):
     """One picture size that a publisher can encode."""
 
     rid: Rid
@@ -55,8 +55,7 @@ class Layer:
         return self.full or BITS_A_PIXEL * self.pixels
 
 
-@dataclass(frozen=True, slots=True)
-class Publisher(Generic[K]):
+class Publisher(Struct, Generic[K], frozen=True):
     """One camera."""
 
     key: K
@@ -66,8 +65,7 @@ class Publisher(Generic[K]):
     "Bits a second that it can send, for all layers together."
 
 
-@dataclass(frozen=True, slots=True)
-class Shown(Generic[K]):
+class Shown(Struct, Generic[K], frozen=True):
     """A picture as one viewer shows it."""
 
     publisher: K
@@ -77,8 +75,7 @@ class Shown(Generic[K]):
     "The place of the largest layer that it may be given; None: the smallest with as many pixels."
 
 
-@dataclass(frozen=True, slots=True)
-class Viewer(Generic[K]):
+class Viewer(Struct, Generic[K], frozen=True):
     """One subscriber."""
 
     pictures: tuple[Shown[K], ...]
@@ -92,8 +89,7 @@ Rates = tuple[float | None, ...]
 "What a publisher's layers are given, in their order; None: not sent."
 
 
-@dataclass(frozen=True, slots=True)
-class Found(Generic[K]):
+class Found(Struct, Generic[K], frozen=True):
     """What a search found."""
 
     rates: Mapping[K, Rates]
@@ -103,8 +99,7 @@ class Found(Generic[K]):
     "What those whose link has an end have at the fixed ones."
 
 
-@dataclass(frozen=True, slots=True)
-class Meeting(Generic[K]):
+class Meeting(Struct, Generic[K], frozen=True):
     """Everybody."""
 
     publishers: Mapping[K, Publisher[K]]

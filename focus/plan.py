@@ -7,10 +7,13 @@ brings up a peer, moves a layer and ends a conference, and restating costs nothi
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from types import MappingProxyType
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from focus.ask import PAUSED
 from focus.commands import (
@@ -54,8 +57,7 @@ Part = tuple[int | None, int | None]
 WHOLE: Part = (None, None)
 
 
-@dataclass(frozen=True, slots=True)
-class Leg:
+class Leg(Struct, frozen=True):
     """One peer's part of a plan."""
 
     open: Open
@@ -77,8 +79,7 @@ class Leg:
     need: int
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(Struct, frozen=True):
     """What should be."""
 
     legs: Mapping[PeerId, Leg] = field(default_factory=lambda: MappingProxyType({}))
@@ -245,7 +246,7 @@ def _route(peer: Peer, slot: Slot, wide: bool) -> Route | None:
 @lru_cache(1024)
 def _of_sink(extensions: Extensions, wide: bool) -> Extensions:
     """Layer ids mean nothing here: a sink gets one stream. A peer's own offer may name more than our answer does."""
-    return replace(extensions, rid=0, repaired_rid=0, transport_cc=extensions.transport_cc if wide else 0)
+    return dataclasses.replace(extensions, rid=0, repaired_rid=0, transport_cc=extensions.transport_cc if wide else 0)
 
 
 def changes(old: Plan, new: Plan) -> tuple[Command | Told, ...]:

@@ -7,9 +7,10 @@ estimate is what a link carries at any moment, not on average. It knows no link 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from types import MappingProxyType
 from typing import TypeVar
+
+from msgspec.structs import replace
 
 from focus import commands
 from focus.mappings import put, without

@@ -9,9 +9,10 @@ from __future__ import annotations
 import itertools
 import math
 import string
-from dataclasses import replace
 from operator import is_
 from types import MappingProxyType
+
+from msgspec.structs import replace
 
 from focus import budget, compose, held
 from focus.demand import demand

@@ -7,9 +7,10 @@ reads them. Nothing here decides, draws chance or knows the time.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import NamedTuple
+
+from msgspec import Struct, field
 
 from focus.allocate import Allotment
 from focus.ask import Ask
@@ -24,8 +25,7 @@ NOTHING: Mapping[Rid, tuple[int, int]] = MappingProxyType({})
 UNSHARED: Allotment[RouteId] = Allotment()
 
 
-@dataclass(frozen=True, slots=True)
-class Published:
+class Published(Struct, frozen=True):
     """A track that a peer sends us."""
 
     id: TrackId
@@ -70,8 +70,7 @@ class Take(NamedTuple):
     tile: Tile
 
 
-@dataclass(frozen=True, slots=True)
-class Use:
+class Use(Struct, frozen=True):
     """What one of our m-lines carries: a track on its way to a peer."""
 
     track: TrackId
@@ -82,8 +81,7 @@ class Use:
     rtx_ssrc: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class Slot:
+class Slot(Struct, frozen=True):
     """One of the m-lines that we added to a peer's session, in use or waiting for another."""
 
     mid: str
@@ -98,8 +96,7 @@ class Slot:
     "The peer's view of it, from the last time that it took it: payload types and extension ids."
 
 
-@dataclass(frozen=True, slots=True)
-class Outstanding:
+class Outstanding(Struct, frozen=True):
     """Our offer that waits for its answer."""
 
     deadline: float
@@ -111,16 +108,14 @@ class Outstanding:
     "Mids of the peer's lines that it said inactive of, though the peer would send."
 
 
-@dataclass(frozen=True, slots=True)
-class Said:
+class Said(Struct, frozen=True):
     """A session description that we sent; the number tells two alike apart."""
 
     number: int
     sdp: str
 
 
-@dataclass(frozen=True, slots=True)
-class Written:
+class Written(Struct, frozen=True):
     """A section of our last offer."""
 
     made_of: tuple[object, ...]
@@ -128,8 +123,7 @@ class Written:
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class Duty:
+class Duty(Struct, frozen=True):
     """What a publisher is asked to send of one of its pictures: see `demand.py`."""
 
     layers: tuple[Rid, ...]
@@ -142,8 +136,7 @@ class Duty:
     "Since when nothing is asked for."
 
 
-@dataclass(frozen=True, slots=True)
-class Tuned:
+class Tuned(Struct, frozen=True):
     """What is known of a picture whose rates a publisher may be told: see `tuning.py`."""
 
     own: Mapping[Rid, float] = field(default_factory=dict)
@@ -156,8 +149,7 @@ class Tuned:
     "Since when less is called for than is told."
 
 
-@dataclass(frozen=True, slots=True)
-class Tuning:
+class Tuning(Struct, frozen=True):
     """Where the search for the rates of a conference is."""
 
     tracks: Mapping[TrackId, Tuned] = field(default_factory=dict)
@@ -176,8 +168,7 @@ class Tuning:
     "When what is called for changed last."
 
 
-@dataclass(frozen=True, slots=True)
-class Held:
+class Held(Struct, frozen=True):
     """Pictures that a peer's link does not carry, as it is told of them."""
 
     mids: tuple[str, ...] = ()
@@ -193,8 +184,7 @@ class Held:
 NONE_HELD = Held()
 
 
-@dataclass(frozen=True, slots=True)
-class Peer:
+class Peer(Struct, frozen=True):
     """One participant's leg."""
 
     id: PeerId
@@ -211,7 +201,7 @@ class Peer:
     "All m-lines of the session in order, as the peer described them last."
     streams: tuple[Stream, ...]
     "What it said of its own streams."
-    known: Mapping[str, Line] = field(default_factory=lambda: UNKNOWN, compare=False, repr=False)
+    known: Mapping[str, Line] = field(default_factory=lambda: UNKNOWN)
     "The lines of its newest description by the texts that said them."
     candidates: tuple[Candidate, ...] | None = None
     "Where it can reach us, None while the engine gathers."
@@ -235,7 +225,7 @@ class Peer:
     "Offers in a row that timed out."
     answer: Said | None = None
     offer: Said | None = None
-    written: Mapping[str, Written] = field(default_factory=dict, compare=False, repr=False)
+    written: Mapping[str, Written] = field(default_factory=dict)
     "Sections of `offer` by mid; see `compose.offer`."
     version: int = 0
     "The number in the o= line of the last description we wrote."
@@ -262,8 +252,7 @@ class Peer:
         return next((line for line in self.lines if line.sctp_port is not None), None)
 
 
-@dataclass(frozen=True, slots=True)
-class Roster:
+class Roster(Struct, frozen=True):
     """What everybody publishes, looked up once for all who look: see `view.look`."""
 
     named: Mapping[tuple[str, str], Published]
@@ -294,8 +283,7 @@ EMPTY = Roster({}, {}, {}, {}, {})
 NOBODY: frozenset[PeerId] = frozenset()
 
 
-@dataclass(frozen=True, slots=True)
-class Conference:
+class Conference(Struct, frozen=True):
     """Everything that a conference is."""
 
     id: ConferenceId
@@ -324,15 +312,15 @@ class Conference:
     "Peers that we ended since the last plan was carried out, to be told."
     routes: int = 0
     "The number of the newest route."
-    roster: Roster = field(default=EMPTY, compare=False, repr=False)
+    roster: Roster = EMPTY
     "Of what is published, as of the last settling."
-    asked: Mapping[TrackId, dict[Tile, Ask]] = field(default_factory=dict, compare=False, repr=False)
+    asked: Mapping[TrackId, dict[Tile, Ask]] = field(default_factory=dict)
     "What is asked of each track by how it is shown, likewise: see `budget.asked`."
-    due: Mapping[PeerId, float] = field(default_factory=dict, compare=False, repr=False)
+    due: Mapping[PeerId, float] = field(default_factory=dict)
     "When to look at each peer again if nothing happens to it, likewise."
-    sought: Mapping[TrackId, Mapping[PeerId, int]] = field(default_factory=dict, compare=False, repr=False)
+    sought: Mapping[TrackId, Mapping[PeerId, int]] = field(default_factory=dict)
     "Who needs each picture up to which of its layers, likewise: see `demand.seek`."
-    review: float = field(default=0.0, compare=False, repr=False)
+    review: float = 0.0
     "When to look again at what publishers are asked for if nothing happens, likewise."
 
     def like(self, other: Conference) -> bool:

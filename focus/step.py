@@ -7,9 +7,10 @@ per drain, in `settle.py`. A `PeerFault` says that the event's peer sent somethi
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from types import MappingProxyType
 from typing import assert_never
+
+from msgspec.structs import replace
 
 from focus import commands
 from focus.commands import Credentials

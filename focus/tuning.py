@@ -11,8 +11,9 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Mapping
-from dataclasses import replace
 from types import MappingProxyType
+
+from msgspec.structs import replace
 
 from focus.allocate import HEADROOM
 from focus.ask import BITS_A_PIXEL

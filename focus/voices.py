@@ -6,7 +6,7 @@ has no levels is forwarded in any case, and so is the sound of a screen: nobody 
 
 from __future__ import annotations
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from focus.snapshot import Conference
 from focus.speaker import decide, forget, hear

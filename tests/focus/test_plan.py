@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 from offers import channel, microphone, offer, picture
 from room import Caller, Room, settled
 from roster import CountedNames
@@ -89,6 +88,15 @@ def built(wanted: Plan) -> Table:
     return table
 
 
+def facts(conference: Conference) -> Conference:
+    """A conference without what was only looked up in it, and when to look again."""
+    kept = Conference(conference.id, conference.limits, conference.codecs)
+    peers = {name: replace(peer, known={}, written={}) for name, peer in conference.peers.items()}
+    return replace(
+        conference, peers=peers, roster=kept.roster, asked={}, due={}, sought=kept.sought, review=kept.review
+    )  # fmt: skip
+
+
 @pytest.mark.slow
 @settings(deadline=None, max_examples=60)
 @given(st.lists(ACTIONS, max_size=25))
@@ -106,7 +114,7 @@ def test_whatever_happens_the_engine_is_where_the_plan_is(actions: list[tuple[ob
         conference = room.running.conference
         nobody = Conference(conference.id, conference.limits, conference.codecs, conference.wide)
         again = settle(conference, nobody, room.engine.fingerprint, room.now, CountedNames())
-        assert again == conference, "whom nothing had happened to needed nothing"
+        assert facts(again) == facts(conference), "whom nothing had happened to needed nothing"
         fresh = built(now)
         engine = room.engine
         assert (engine.tracks, engine.routes, engine.layers) == (fresh.tracks, fresh.routes, fresh.layers)
