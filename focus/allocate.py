@@ -289,7 +289,7 @@ def _moved(ask: Ask, old: Ask | None, place: int, have: int, move: Move | None, 
         return move
     rose = place > have
     regrets = move.regrets
-    if not rose and old.options[-1].layer == ask.options[-1].layer:
+    if not rose and ask.seeks(old):
         regrets = min(regrets + 1, 5) if move.rose and now - move.since < REGRET else regrets
     elif rose and move.rose and now - move.since > 3 * REGRET:
         regrets = 0

@@ -100,6 +100,10 @@ class Ask:
         object.__setattr__(self, "steps", tuple(_hull(self.options, worths)))
         object.__setattr__(self, "turn", (int(self.kind), -self.weight, -self.shown))
 
+    def seeks(self, other: Ask) -> bool:
+        """Whether it would like the same picture as another, however many of it a second."""
+        return self.carried[-1][:2] == other.carried[-1][:2]
+
     def _worth(self, option: Option) -> float:
         """What somebody has of an option: pixels that it sees, in doublings, and how smoothly."""
         if self.kind is Class.AUDIO:
@@ -141,7 +145,7 @@ def kept(ask: Ask, old: Ask) -> tuple[Kept, ...]:
     if ask.carried == old.carried:
         # By far the most usual: at another price.
         return tuple([Kept(place, anew=False, same=True) for place in (*range(len(ask.carried)), PAUSED)])
-    other = old.options[-1].layer != ask.options[-1].layer
+    other = not ask.seeks(old)
     # Layers appear one by one, not the smallest first.
     smaller = all(option.layer != ask.options[0].layer for option in old.options)
     places = (_nearest(ask, had, part) for had, part in zip(old.options, old.carried, strict=True))

@@ -2,7 +2,8 @@
 
 One call for each codec, through a focus that prefers it: Chromium twice and, where they have
 the codec, Firefox twice and aiortc. Everybody must decode everybody else's picture, in its
-size and in that codec, and hear them. The last one comes late and must see the others soon.
+size and in that codec, and hear them. The last one comes late and must see the others soon. Where a
+stream has layers, one asks for it smaller and larger, and must get that.
 Then one Chromium changes codecs in the middle of a call.
 """
 
@@ -13,6 +14,7 @@ import asyncio
 import json
 import os
 import sys
+import time
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -21,7 +23,7 @@ from typing import Any
 from bench.browser import until, window
 from bench.codecs.aiortc_guest import Aiortc
 from bench.codecs.browsers import GUESTS, Browser, Chromium, Script, blank
-from bench.codecs.meeting import meeting
+from bench.codecs.meeting import Meeting, meeting
 from bench.codecs.watch import Member, all_see_all, first_pictures, look, rates
 from bench.firefox import firefox
 from focus.codecs import PREFERRED
@@ -35,6 +37,8 @@ LEAST_RATE = 5.0
 
 LAYERS = 9
 "In L3T3_KEY: three sizes, each at three rates."
+RESIZED = 3.0
+"Seconds in which a picture in layers must have the size in which it is shown: on two cores, while all encode."
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +97,24 @@ async def layers(members: list[Member]) -> dict[str, int]:
     return {guest.name: len(await guest.layers()) for guest in asked}
 
 
+async def resized(held: Meeting, members: list[Member]) -> list[float]:
+    """Have the first show the second in a quarter of the size, in a half and whole. Seconds until each was decoded."""
+    viewer, shown = members[:2]
+    took = []
+    for part in (4, 2, 1):
+        size = shown.width // part, shown.height // part
+        held.show(viewer.name, shown.name, *size)
+        began, before = time.monotonic(), (await look(held, members, viewer.name))[viewer.name, shown.name].frames
+
+        async def follows(size: tuple[int, int] = size, before: int = before) -> bool:
+            sight = (await look(held, members, viewer.name))[viewer.name, shown.name]
+            return sight.size == size and sight.frames > before
+
+        await until(follows, WITHIN, f"{viewer.name} has {shown.name} in {size[0]}x{size[1]}", every=0.05)
+        took.append(round(time.monotonic() - began, 2))
+    return took
+
+
 async def run(call: Call, engine: str, scripts: Mapping[str, Script]) -> dict[str, Any]:
     """Hold one call and return what was seen. Raises `TimeoutError` naming who lacks what."""
     members = [member(call, place, scripts) for place in range(len(call.stacks))]
@@ -108,6 +130,8 @@ async def run(call: Call, engine: str, scripts: Mapping[str, Script]) -> dict[st
             seen = await all_see_all(held, members, call.codec, WITHIN, whole=bool(call.mode))
             fluent = await rates(held, members, seen, 3.0)
             layered = await layers(members)
+            sizes = await resized(held, members) if call.mode else []
+            kept = min(fluent.values()) >= LEAST_RATE and soon <= LATE and {*layered.values()} <= {LAYERS}
             return {
                 "codec": call.codec,
                 "mode": call.mode,
@@ -116,9 +140,10 @@ async def run(call: Call, engine: str, scripts: Mapping[str, Script]) -> dict[st
                 "least_fps": round(min(fluent.values()), 1),
                 "late_seconds": round(soon, 2),
                 "layers": layered,
+                "resized_seconds": sizes,
                 "fps": {f"{one} of {other}": round(rate, 1) for (one, other), rate in sorted(fluent.items())},
                 "load": round(os.getloadavg()[0], 1),
-                "pass": min(fluent.values()) >= LEAST_RATE and soon <= LATE and {*layered.values()} <= {LAYERS},
+                "pass": kept and max(sizes, default=0.0) <= RESIZED,
             }
         finally:
             for guest in members:

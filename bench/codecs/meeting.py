@@ -79,6 +79,7 @@ class Meeting:
         self._guests: dict[PeerId, tuple[Guest, asyncio.Task[None]]] = {}
         self._owners: dict[str, str] = {}
         self._offered: dict[PeerId, set[tuple[str, str]]] = {}
+        self._wanted: dict[PeerId, set[tuple[str, str]]] = {}
         self._names = 0
 
     def tell(self, conference: ConferenceId, told: Told) -> None:
@@ -99,7 +100,7 @@ class Meeting:
 
     async def _serve(self, peer: PeerId, guest: Guest) -> None:
         """Carry descriptions to and fro, and subscribe to all that is advertised."""
-        wanted: set[tuple[str, str]] = set()
+        wanted = self._wanted.setdefault(peer, set())
         while True:
             told = await self._told[peer].get()
             streams: tuple[Stream, ...] = ()
@@ -125,7 +126,7 @@ class Meeting:
             self._owners.update({stream.id: stream.owner.user for stream in streams})
             new = {(stream.id, track.name) for stream in streams for track in stream.tracks} - wanted
             if new:
-                wanted |= new
+                wanted.update(new)
                 self.board.post(ROOM, Wanted(peer, tuple(Want(*each, SIZE, SIZE) for each in sorted(new)), ()))
 
     def _carried(self, sdp: str) -> dict[str, str]:
@@ -135,6 +136,12 @@ class Meeting:
             if stream in self._owners:
                 found[section.value("mid") or ""] = self._owners[stream]
         return found
+
+    def show(self, guest: str, whose: str, width: int, height: int) -> None:
+        """Have a guest show somebody's picture in this size from now on."""
+        peer = next(name for name, (one, _) in self._guests.items() if one.name == guest)
+        tracks = [(stream, name) for stream, name in self._wanted[peer] if self._owners[stream] == whose]
+        self.board.post(ROOM, Wanted(peer, tuple(Want(*track, width, height) for track in tracks), ()))
 
     async def dismiss(self) -> None:
         """Let everybody go, and wait until the focus has."""

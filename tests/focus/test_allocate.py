@@ -231,6 +231,19 @@ def test_who_enlarges_a_tile_is_served_at_once() -> None:
     assert link.runs(3e6, 0.25) == "qf"
 
 
+def test_who_enlarges_a_tile_of_a_stream_in_layers_is_served_at_once() -> None:
+    whole = Option(Rid(""), 900e3, 1280 * 720)
+    small = Option(Rid(""), 100e3, 320 * 180, spatial=0)
+    link = Link([camera(options=(small,))])
+    link.runs(3e6, 5)
+    link.asks_for(camera(options=(small, whole)))
+    link.runs(3e6, 0.25)
+    assert link.allotment.option(0) == whole
+    link.asks_for(camera(options=(small,)))
+    link.runs(3e6, 0.25)
+    assert link.allotment.option(0) == small
+
+
 def test_a_picture_whose_largest_layer_appears_first_is_seen_as_soon_as_a_smaller_one_does() -> None:
     link = Link([camera(options=(F,))])
     assert link.runs(1e6, 0.25) == "-"
