@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from functools import partial
 
 import pytest
 
 from cameras import (
     OPUS,
-    PUBLISHED,
     RECEIVED,
     ROUTE_SSRC,
     SINK_OPUS,
@@ -26,50 +23,23 @@ from cameras import (
     layers,
     route,
 )
-from engines import SPANNING, Make, Side, join, side
-from far_end import FarEnd, far_ends, landed
+from engines import SPANNING, Make, side
+from far_end import far_ends, landed
 from focus.commands import (
     Appeared,
-    Close,
     Codec,
-    Connected,
     Drop,
-    Forget,
     Levels,
-    Rates,
     SetLayer,
     Switched,
-    Unroute,
     Vanished,
 )
-from focus.vocabulary import SINGLE, Kind, PeerId, Rid, RouteId
-from media_bytes import Rtp, read, read_vp8, rtp
+from focus.vocabulary import SINGLE, Kind, RouteId
+from heard import ONE, contiguous, forward, ticking
+from media_bytes import read, read_vp8, rtp
 
 pytestmark = pytest.mark.parametrize("make", SPANNING)
 
-ONE = RouteId(1)
-
-
-def contiguous(packets: list[Rtp]) -> bool:
-    """Whether each sequence number follows the one before."""
-    return all(b.sequence == (a.sequence + 1) & 0xFFFF for a, b in zip(packets, packets[1:], strict=False))
-
-
-def forward(first: int, second: int, width: int = 32) -> int:
-    """How far a wrapping counter went."""
-    step = (second - first) & (1 << width) - 1
-    return step - (1 << width) if step >> width - 1 else step
-
-
-def carries(end: FarEnd, layer: Rid, count: int) -> bool:
-    """Whether so many packets came, the newest of this layer."""
-    got = end.of(ROUTE_SSRC)
-    return len(got) >= count and f"{layer}:".encode() in got[-1].payload
-
-
-def came(end: FarEnd, body: bytes) -> bool:
-    """Whether a packet with this body came."""
-    return any(body == got.payload[-40:] for got in end.of(ROUTE_SSRC))
 
 
 async def test_a_track_is_forwarded_untouched_but_for_its_numbers(make: Make) -> None:
@@ -195,17 +165,6 @@ async def test_what_fits_two_tracks_or_none_is_dropped(make: Make) -> None:
         assert not focus.all(Appeared)
 
 
-def ticking(focus: Side, condition: Callable[[], bool]) -> Callable[[], bool]:
-    """A condition on counters, which ring no bell: look again soon."""
-    loop = asyncio.get_running_loop()
-
-    def look() -> bool:
-        loop.call_later(0.02, focus.bell.ring)
-        return condition()
-
-    return look
-
-
 async def test_the_ids_last_once_bound_though_the_sender_stops_naming_them(make: Make) -> None:
     async with side(make) as focus, far_ends("p", "s") as (p, s):
         await p.call(focus)
@@ -253,194 +212,6 @@ async def test_two_publishers_with_the_same_ssrc_do_not_meet(make: Make) -> None
 
 
 # Layers.
-
-
-async def test_a_switch_waits_for_the_keyframe_and_the_output_goes_on_without_a_gap(make: Make) -> None:
-    async with side(make) as focus, far_ends("p", "s") as (p, s):
-        await p.call(focus)
-        await s.call(focus)
-        focus.submit(expect(p, rids=(F, H, Q)), route(s), SetLayer(ONE, Q))
-        cameras = dict(zip((F, H, Q), layers(p, F, H, Q), strict=True))
-
-        async def play(frames: int, key: object = None) -> None:
-            for number in range(frames):
-                for rid, camera in cameras.items():
-                    await camera.frame(keyframe=rid == key and number == 0, packets=2)
-                await asyncio.sleep(0.01)
-
-        await play(3, key=Q)
-        before = len(await s.heard(ROUTE_SSRC, 6))
-        for target in (F, H, Q, F):
-            focus.submit(SetLayer(ONE, target))
-            await play(3)
-            before += 6
-            assert len(await s.heard(ROUTE_SSRC, before)) == before, "the old layer goes on until the keyframe"
-            current = focus.all(Switched)[-1].layer
-            assert current is not None
-            assert s.of(ROUTE_SSRC)[-1].payload.count(f"{current}:".encode()) == 1
-            told = focus.mark()
-            await play(3, key=target)
-            await focus.saw(Switched, after=told, layer=target)
-            # Layers come in the order f, h, q: of the frame that switches, the old layer's part may precede.
-            before += 8 if list(cameras).index(current) < list(cameras).index(target) else 6
-            await s.bell.until(partial(carries, s, target, before), 3, "the new layer")
-        got = s.of(ROUTE_SSRC)
-        assert contiguous(got)
-        stamps = [packet.timestamp for packet in got]
-        steps = [forward(a, b) for a, b in zip(stamps, stamps[1:], strict=False)]
-        assert all(0 <= step < 45000 for step in steps), steps
-        read_all = [read_vp8(packet.payload) for packet in got]
-        pictures = [forward(a.picture or 0, b.picture or 0, 15) for a, b in zip(read_all, read_all[1:], strict=False)]
-        assert set(pictures) <= {0, 1}, pictures
-        assert [event.layer for event in focus.all(Switched)] == [Q, F, H, Q, F]
-
-
-async def test_layers_of_one_clock_keep_their_time_across_a_switch(make: Make) -> None:
-    """Both layers' sender reports tell the same wall clock, so a switch must land where that clock says."""
-    from media_bytes import sender_report
-
-    async with side(make) as focus, far_ends("p", "s") as (p, s):
-        await p.call(focus)
-        await s.call(focus)
-        focus.submit(expect(p, rids=(F, Q)), route(s), SetLayer(ONE, Q))
-        f, q = layers(p, F, Q)
-        ntp = 3_900_000_000.0
-        await q.frame(keyframe=True)
-        await f.frame(keyframe=True)
-        await s.heard(ROUTE_SSRC)
-        # Reports from different moments: f's 0.5 s before the frame to come, q's 0.2 s before it.
-        await p.send(sender_report(f.ssrc, ntp, f.timestamp - 45000))
-        await p.send(sender_report(q.ssrc, ntp + 0.3, q.timestamp - 18000))
-        await landed(focus, p)
-        focus.submit(SetLayer(ONE, F))
-        await q.frame()
-        await f.frame(keyframe=True)
-        got = await s.heard(ROUTE_SSRC, 3)
-        assert got[2].payload.count(b"f:") == 1
-        # q's frame and f's keyframe were taken at the same instant. The stream may not stand still: one small step.
-        assert 0 < forward(got[1].timestamp, got[2].timestamp) <= 3000
-        first = got[2].timestamp
-        for _ in range(3):
-            await f.frame()
-        got = await s.heard(ROUTE_SSRC, 6)
-        assert [forward(first, packet.timestamp) for packet in got[3:]] == [3000, 6000, 9000]
-
-
-async def test_pausing_stops_at_once_and_resuming_waits_for_a_keyframe(make: Make) -> None:
-    async with side(make) as focus, far_ends("p", "s") as (p, s):
-        await p.call(focus)
-        await s.call(focus)
-        focus.submit(expect(p, ssrcs=(0x1000,)), route(s), SetLayer(ONE, SINGLE))
-        camera = Camera(p, 0x1000)
-        await camera.frame(keyframe=True)
-        await s.heard(ROUTE_SSRC)
-        focus.submit(SetLayer(ONE, None), SetLayer(ONE, None))
-        await focus.saw(Switched, layer=None)
-        for _ in range(3):
-            await camera.frame(keyframe=True)
-        await landed(focus, p)
-        focus.submit(SetLayer(ONE, SINGLE))
-        await camera.frame()
-        await landed(focus, p)
-        assert len(s.of(ROUTE_SSRC)) == 1
-        await camera.frame(keyframe=True)
-        got = await s.heard(ROUTE_SSRC, 2)
-        assert contiguous(got)
-        assert [event.layer for event in focus.all(Switched)] == [SINGLE, None, SINGLE]
-
-
-async def test_a_layer_that_does_not_flow_leaves_the_old_one_running(make: Make) -> None:
-    async with side(make) as focus, far_ends("p", "s") as (p, s):
-        await p.call(focus)
-        await s.call(focus)
-        focus.submit(expect(p, rids=(F, Q)), route(s), SetLayer(ONE, Q))
-        (q,) = layers(p, Q)
-        await q.frame(keyframe=True)
-        await s.heard(ROUTE_SSRC)
-        focus.submit(SetLayer(ONE, F), SetLayer(ONE, F))
-        for _ in range(5):
-            await q.frame()
-        assert contiguous(await s.heard(ROUTE_SSRC, 6))
-
-
-async def test_a_layer_that_comes_back_on_a_new_ssrc_waits_for_its_keyframe(make: Make) -> None:
-    async with side(make) as focus, far_ends("p", "s") as (p, s):
-        await p.call(focus)
-        await s.call(focus)
-        focus.submit(expect(p, rids=(Q,)), route(s), SetLayer(ONE, Q))
-        await Camera(p, 0x1000, Q).frame(keyframe=True)
-        await s.heard(ROUTE_SSRC)
-        again = Camera(p, 0x5000, Q, sequence=7, picture=9, tl0=3, timestamp=5)
-        await again.frame()
-        await again.frame(keyframe=True)
-        await again.frame()
-        got = await s.heard(ROUTE_SSRC, 3)
-        assert contiguous(got) and b"q:8" in got[1].payload
-
-
-async def test_padding_leaves_no_gap_and_loss_does(make: Make) -> None:
-    async with side(make) as focus, far_ends("p", "s") as (p, s):
-        await p.call(focus)
-        await s.call(focus)
-        focus.submit(expect(p, ssrcs=(0x1000,)), route(s), SetLayer(ONE, SINGLE))
-        camera = Camera(p, 0x1000)
-        await camera.frame(keyframe=True)
-        await camera.padding()
-        await camera.padding()
-        await camera.frame()
-        lost = camera.build()
-        await camera.padding()
-        await camera.frame()
-        got = await s.heard(ROUTE_SSRC, 3)
-        steps = [forward(a.sequence, b.sequence, 16) for a, b in zip(got, got[1:], strict=False)]
-        assert steps == [1, 2]
-        # The lost one was only late: it fits into its gap.
-        await p.send(*lost)
-        late = (await s.heard(ROUTE_SSRC, 4))[3]
-        assert late.sequence == (got[1].sequence + 1) & 0xFFFF
-        assert bodies([late.payload]) == bodies([read(lost[0]).payload])
-
-
-async def test_a_sender_that_jumps_in_its_numbering_is_followed(make: Make) -> None:
-    async with side(make) as focus, far_ends("p", "s") as (p, s):
-        await p.call(focus)
-        await s.call(focus)
-        focus.submit(expect(p, ssrcs=(0x1000,)), route(s), SetLayer(ONE, SINGLE))
-        camera = Camera(p, 0x1000, sequence=5000)
-        await camera.frame(keyframe=True)
-        for jump in (30000, 50000, 10000, 10700):
-            camera.sequence = jump
-            for number in range(6):
-                await camera.frame(keyframe=number == 3)
-            newest = read(camera.sent[-1]).payload[-40:]
-            await s.bell.until(partial(came, s, newest), 3, f"media after {jump}")
-        got = s.of(ROUTE_SSRC)
-        assert contiguous(got), "a jump is not told as loss"
-
-
-async def test_one_packet_that_is_hundreds_late_changes_nothing(make: Make) -> None:
-    async with side(make) as focus, far_ends("p", "s") as (p, s):
-        await p.call(focus)
-        await s.call(focus)
-        focus.submit(expect(p, ssrcs=(0x1000,)), route(s), SetLayer(ONE, SINGLE))
-        camera = Camera(p, 0x1000, sequence=5000)
-        await camera.frame(keyframe=True)
-        held = camera.build()
-        for _ in range(700):
-            await camera.frame()
-            if camera.sequence % 50 == 0:
-                # An engine is faster than this client reads, and its socket holds about a hundred.
-                await s.heard(ROUTE_SSRC, camera.sequence - 5001)
-        await p.send(*held)
-        for _ in range(5):
-            await camera.frame()
-        got = await s.heard(ROUTE_SSRC, 706)
-        sequences = [packet.sequence for packet in got]
-        assert len(set(sequences)) == 706 == (sequences[-1] - sequences[0] & 0xFFFF) + 1 - 1
-        await focus.counted(Drop.TOO_OLD, 1)
-
-
-# Header extensions.
 
 
 async def test_extensions_are_carried_under_the_sinks_ids(make: Make) -> None:
@@ -536,161 +307,3 @@ async def test_a_voice_goes_on_at_once_after_a_pause_as_if_it_had_been_silent(ma
         steps = [forward(a.timestamp, b.timestamp) for a, b in zip(got, got[1:], strict=False)]
         assert steps == [960 * 11 if n % 5 == 4 else 960 for n in range(19)]
         assert focus.engine.counters().keyframe_requests == 0
-
-
-async def test_packets_of_another_codec_are_dropped(make: Make) -> None:
-    async with side(make) as focus, far_ends("p", "s") as (p, s):
-        await p.call(focus)
-        await s.call(focus)
-        pcm = Codec("pcmu", 8000, 0, None)
-        focus.submit(
-            expect(p, track=SOUND, kind=Kind.AUDIO, codecs=(OPUS, pcm), ssrcs=(0x7000,)),
-            route(s, track=SOUND, codecs=(SINK_OPUS,), rtx_ssrc=None),
-            SetLayer(ONE, SINGLE),
-        )
-        await p.send(rtp(0x7000, 1, 960, 111, b"\xfc\x01"), rtp(0x7000, 2, 1920, 0, b"\x01" * 160))
-        await p.send(rtp(0x7000, 3, 2880, 13, b"\x01"), rtp(0x7000, 4, 3840, 111, b"\xfc\x04"))
-        got = await s.heard(ROUTE_SSRC, 2)
-        assert [packet.payload for packet in got] == [b"\xfc\x01", b"\xfc\x04"]
-        await focus.counted(Drop.OTHER_CODEC, 1)
-        await focus.counted(Drop.UNKNOWN_PAYLOAD_TYPE, 1)
-
-
-# The table.
-
-
-async def test_a_route_ends_and_another_may_follow(make: Make) -> None:
-    async with side(make) as focus, far_ends("p", "s") as (p, s):
-        await p.call(focus)
-        await s.call(focus)
-        focus.submit(expect(p, ssrcs=(0x1000,)), route(s), route(s), SetLayer(ONE, SINGLE))
-        camera = Camera(p, 0x1000)
-        await camera.frame(keyframe=True)
-        await s.heard(ROUTE_SSRC)
-        focus.submit(Unroute(ONE), Unroute(ONE), SetLayer(ONE, SINGLE))
-        await focus.counted(Drop.UNKNOWN_PEER, 2)
-        await camera.frame(keyframe=True)
-        focus.submit(route(s, 2), SetLayer(RouteId(2), SINGLE))
-        await camera.frame(keyframe=True)
-        await s.heard(ROUTE_SSRC + 0x10)
-        assert len(s.of(ROUTE_SSRC)) == 1
-
-
-async def test_a_track_is_forgotten_and_expected_anew(make: Make) -> None:
-    async with side(make) as focus, far_ends("p", "s") as (p, s):
-        await p.call(focus)
-        await s.call(focus)
-        focus.submit(expect(p, ssrcs=(0x1000,)), route(s), SetLayer(ONE, SINGLE))
-        camera = Camera(p, 0x1000)
-        await camera.frame(keyframe=True)
-        await s.heard(ROUTE_SSRC)
-        focus.submit(Unroute(ONE), Forget(TRACK), Forget(TRACK))
-        await camera.frame(keyframe=True)
-        await focus.bell.until(ticking(focus, lambda: focus.dropped(Drop.UNKNOWN_SSRC) == 1), 3, "a stray")
-        focus.submit(expect(p, ssrcs=(0x1000,)), route(s, 2), SetLayer(RouteId(2), SINGLE))
-        await camera.frame(keyframe=True)
-        await s.heard(ROUTE_SSRC + 0x10)
-
-
-async def test_expecting_again_with_other_ids_replaces_them_and_the_stream_goes_on(make: Make) -> None:
-    from dataclasses import replace
-
-    async with side(make) as focus, far_ends("p", "s") as (p, s):
-        await p.call(focus)
-        await s.call(focus)
-        focus.submit(expect(p, ssrcs=(0x1000,)), route(s), SetLayer(ONE, SINGLE))
-        camera = Camera(p, 0x1000)
-        await camera.frame(keyframe=True)
-        await s.heard(ROUTE_SSRC)
-        focus.submit(expect(p, ssrcs=(0x1000,), extensions=replace(PUBLISHED, video_orientation=9)))
-        await camera.frame(extra={9: b"\x02"})
-        got = await s.heard(ROUTE_SSRC, 2)
-        assert got[1].extensions[2] == b"\x02" and contiguous(got)
-
-
-async def test_a_sink_that_left_is_counted_and_the_others_go_on(make: Make) -> None:
-    async with side(make) as focus, far_ends("p", "s", "o") as (p, s, o):
-        for end in (p, s, o):
-            await end.call(focus)
-        focus.submit(
-            expect(p, ssrcs=(0x1000,)), route(s), route(o, 2), SetLayer(ONE, SINGLE), SetLayer(RouteId(2), SINGLE)
-        )
-        camera = Camera(p, 0x1000)
-        await camera.frame(keyframe=True)
-        await s.heard(ROUTE_SSRC)
-        focus.submit(Close(s.peer))
-        for _ in range(3):
-            await camera.frame()
-        assert contiguous(await o.heard(ROUTE_SSRC + 0x10, 4))
-        focus.submit(Unroute(ONE), route(s, 3))
-        await focus.bell.until(ticking(focus, lambda: focus.dropped(Drop.UNKNOWN_PEER) >= 1), 3, "counted")
-
-
-async def test_routes_and_tracks_may_be_told_before_the_peers_are_connected(make: Make) -> None:
-    async with side(make) as focus, far_ends("p", "s") as (p, s):
-        focus.submit(p.open(), s.open())
-        focus.submit(expect(p, rids=(Q,)), route(s), SetLayer(ONE, Q))
-        await p.call(focus)
-        (camera,) = layers(p, Q)
-        await camera.frame(keyframe=True)
-        await focus.saw(Appeared)
-        await s.call(focus)
-        await camera.frame(keyframe=True)
-        await camera.frame()
-        got = await s.heard(ROUTE_SSRC)
-        assert len(got) >= 1
-
-
-async def test_rates_are_measured_each_second(make: Make) -> None:
-    async with side(make) as focus, far_ends("p") as (p,):
-        await p.call(focus)
-        focus.submit(expect(p, rids=(F, Q)))
-        f, q = layers(p, F, Q)
-        loop = asyncio.get_running_loop()
-        start = loop.time()
-        while not [r for r in focus.all(Rates) if dict(r.bps).get(F, 0) > 20000]:
-            await f.frame(packets=4)
-            await q.frame()
-            await asyncio.sleep(0.02)
-            assert loop.time() - start < 5
-        rates = dict(next(r for r in focus.all(Rates) if dict(r.bps).get(F, 0) > 20000).bps)
-        assert 3.0 < rates[F] / rates[Q] < 5.0
-
-
-async def test_counters_add_up(make: Make) -> None:
-    async with side(make) as focus, far_ends("p", "s") as (p, s):
-        await p.call(focus)
-        await s.call(focus)
-        focus.submit(expect(p, ssrcs=(0x1000,)), route(s), SetLayer(ONE, SINGLE))
-        before = focus.engine.counters()
-        camera = Camera(p, 0x1000)
-        for number in range(10):
-            await camera.frame(keyframe=number == 0)
-        await s.heard(ROUTE_SSRC, 10)
-        after = focus.engine.counters()
-        assert after.packets_in - before.packets_in >= 10 and after.packets_out - before.packets_out >= 10
-        assert after.bytes_in - before.bytes_in >= sum(map(len, camera.sent))
-        assert after.bytes_out > before.bytes_out
-
-
-async def test_media_crosses_two_engines(make: Make) -> None:
-    """As on a trunk: a client publishes to the caller, another watches at the answerer."""
-    async with side(make) as near, side(make) as far, far_ends("p", "s") as (p, s):
-        await p.call(far)
-        await s.call(near)
-        trunk, knurt = PeerId("trunk"), PeerId("knurt")
-        await join(near, far, trunk, knurt)
-        await near.saw(Connected, peer=trunk)
-        await far.saw(Connected, peer=knurt)
-        link = FarEnd(knurt)
-        far.submit(expect(p, rids=(Q,)), route(link, mid="1", extensions=PUBLISHED, codecs=(VP8,)), SetLayer(ONE, Q))
-        near.submit(
-            expect(FarEnd(trunk), ssrcs=(ROUTE_SSRC, ROUTE_SSRC + 1)), route(s, ssrc=0x77, rtx_ssrc=0x78),
-            SetLayer(ONE, SINGLE),
-        )  # fmt: skip
-        (camera,) = layers(p, Q)
-        for number in range(10):
-            await camera.frame(keyframe=number == 0, packets=2)
-        got = await s.heard(0x77, 20)
-        assert contiguous(got)
-        assert bodies([packet.payload for packet in got]) == bodies([read(packet).payload for packet in camera.sent])
