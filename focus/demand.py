@@ -59,7 +59,7 @@ def _asked(
         ranks = tuple(rid for rid, _ in conference.roster.ranked[name]) or ONLY
         need = max(sought[name].values(), default=None)
         made = duties[name] = duty(peer.duties.get(name), ranks, need, bool(track.layers), limits, now)
-        review = min(review, due(made, limits, need is None))
+        review = min(review, due(made, limits, need is None, now))
         if made.bare is not None and not peer.obeys:
             rest = made.bare + limits.rest_hold
             if now >= rest:
@@ -162,10 +162,10 @@ def duty(
     return Duty(layers, kept, silent, bare)
 
 
-def due(made: Duty, limits: Limits, idle: bool) -> float:
-    """When a duty changes if nothing happens."""
+def due(made: Duty, limits: Limits, idle: bool, now: float) -> float:
+    """When a duty changes next if nothing happens."""
     hold = limits.idle_hold if idle else limits.layer_hold
     times = [at + hold for _, at in made.spare]
-    if made.silent is not None:
+    if made.silent is not None and now < made.silent + limits.silent_patience:
         times.append(made.silent + limits.silent_patience)
     return min(times, default=math.inf)

@@ -201,7 +201,7 @@ def test_nothing_changes_before_it_is_due(story: list[tuple[float, int | None, b
     for step, need, flows in story:
         now += step
         made = duty(made, RANKS, need, flows, LIMITS, now)
-        then = due(made, LIMITS, need is None)
+        then = due(made, LIMITS, need is None, now)
         if then - now < 100:
             before = now + (then - now) * 0.99
             assert duty(made, RANKS, need, flows, LIMITS, before) == made
