@@ -174,7 +174,14 @@ ENGINE: tuple[Row, ...] = (
         "browsers",
         "Chromium and Firefox send to and receive from each other in every codec they have; aiortc too",
         "make bench NAME=codecs",
-        from_json(pairs="pairs", calls="judged", least_fps="least_fps", late_s="late_seconds", load="load"),
+        from_json(
+            pairs="pairs",
+            calls="judged",
+            least_fps="least_fps",
+            late_s="late_seconds",
+            resized_s="resized_seconds",
+            load="load",
+        ),
         minutes=15,
     ),
     Row(

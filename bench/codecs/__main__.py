@@ -203,6 +203,7 @@ async def measure(engine: str, wanted: set[str]) -> dict[str, Any]:
     result["pairs"] = sum(call.get("pairs", 0) for call in calls)
     result["least_fps"] = min((call.get("least_fps", 0.0) for call in calls), default=0.0)
     result["late_seconds"] = max((call.get("late_seconds", 0.0) for call in calls), default=0.0)
+    result["resized_seconds"] = max((took for call in calls for took in call.get("resized_seconds", ())), default=0.0)
     result["pass"] = all(call["pass"] for call in calls) and result.get("change", {"pass": True})["pass"]
     return result
 

@@ -49,7 +49,9 @@ STORM = storm.Storm(100, BOOKS, BOOKS, 6.3, 6.2, [1.1, 2.2], {}, {})
 
 SAMPLES: dict[str, dict[str, Any]] = {
     "quality": {"direct": CALL, "plain": CALL, "olm": CALL, "ratio": 1.0},
-    "browsers": {"pairs": 56, "least_fps": 9.5, "judged": "6 of 6", "late_seconds": 0.9, "load": 1.5},
+    "browsers": {
+        "pairs": 56, "least_fps": 9.5, "judged": "6 of 6", "late_seconds": 0.9, "resized_seconds": 0.5, "load": 1.5,
+    },
     "layers": {"worst_seconds": 0.4, "offers": 0, "second": {"sizes": [1280], "fps_during": 29.8}},
     "congestion": {
         "single": {"used": 0.91, "queue_ms_p95": 64, "up_s": 2.8, "down_s": 1.4},
