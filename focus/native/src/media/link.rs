@@ -13,6 +13,7 @@ use super::rtp::UDP;
 use super::source::Track;
 use super::table::{Peer, RouteKey, Slab};
 use super::{Level, Media, PeerKey, Seconds, Sinks};
+use crate::ahead::fetch;
 use crate::command::{Drop, Tally};
 use crate::estimate::Estimator;
 use crate::estimate::probes::{Cluster, LEAST_PACKETS};
@@ -100,6 +101,12 @@ impl Link {
     /// Whether pictures are to wait for their turn.
     pub fn holds(&self) -> bool {
         self.narrow || !self.pacer.is_empty()
+    }
+
+    /// It is asked soon whether it holds. A hint only.
+    pub fn fetch(&self) {
+        fetch(&self.narrow);
+        fetch(&self.pacer);
     }
 
     /// Let a picture's packet wait. Returns whether another was pushed out for it.

@@ -7,6 +7,7 @@ use super::missing::MOST_MISSING;
 use super::rtcp::{RTPFB, begin, end, put};
 use super::rtp::{AROUND, expand};
 use super::{Seconds, micros};
+use crate::ahead::fetch;
 
 /// Arrivals kept until they are told: more than come in a period of feedback, from anyone.
 const MOST_ARRIVALS: usize = 2000;
@@ -253,6 +254,12 @@ struct Left {
 }
 
 impl Departures {
+    /// So many packets leave soon. A hint only.
+    pub fn fetch(&self, packets: usize) {
+        let from = self.next as usize & (DEPARTURES - 1);
+        self.ring.get(from..(from + packets).min(DEPARTURES)).into_iter().for_each(fetch);
+    }
+
     /// The number for the packet that leaves now.
     pub fn next(&self) -> u16 {
         self.next as u16

@@ -10,6 +10,7 @@
 
 #![forbid(unsafe_code)]
 
+mod ahead;
 mod boundary;
 mod dcep;
 mod dtls;
