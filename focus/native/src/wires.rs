@@ -4,6 +4,7 @@
 
 use std::net::SocketAddr;
 
+use crate::ahead::fetch;
 use crate::command::Name;
 use crate::media::mirror::Shared;
 use crate::media::{PeerKey, Sinks};
@@ -88,6 +89,19 @@ impl Sinks for Wires {
         let sealed = found.transport.seal_rtcp(buffer, compound.len()).ok()?;
         lane.commit(to, sealed);
         Some(sealed)
+    }
+
+    fn fetch(&self, peer: PeerKey) {
+        if let Some(Some(found)) = self.peers.get(peer as usize) {
+            fetch(&found.connected);
+            found.transport.fetch();
+        }
+    }
+
+    fn fetch_keys(&self, peer: PeerKey) {
+        if let Some(Some(found)) = self.peers.get(peer as usize) {
+            found.transport.fetch_keys();
+        }
     }
 
     fn share(&mut self, worker: usize, shared: Shared, data: &[u8]) {

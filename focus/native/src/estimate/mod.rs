@@ -296,6 +296,12 @@ impl Estimator {
         self.bps != before
     }
 
+    /// Whether the peer tells of nothing, and may have gone silent.
+    #[must_use]
+    pub fn is_deaf(&self, now: Seconds) -> bool {
+        self.heard.is_none_or(|heard| now - heard > DEAF - HALVED)
+    }
+
     /// Look whether the peer went silent. Returns whether the estimate changed.
     pub fn tick(&mut self, now: Seconds) -> bool {
         let Some(heard) = self.heard else { return false };

@@ -13,6 +13,7 @@ use super::rtp::UDP;
 use super::source::Track;
 use super::table::{Peer, RouteKey, Slab};
 use super::{Level, Media, PeerKey, Seconds, Sinks};
+use crate::ahead::fetch;
 use crate::command::{Drop, Tally};
 use crate::estimate::Estimator;
 use crate::estimate::probes::{Cluster, LEAST_PACKETS};
@@ -20,8 +21,9 @@ use crate::estimate::probes::{Cluster, LEAST_PACKETS};
 /// An estimate is told again when it fell by that part, or rose by that.
 const FELL: f64 = 0.03;
 const ROSE: f64 = 0.06;
-/// Ticks between two looks at a link: 100 ms.
+/// Ticks between two looks at a link: 100 ms. At one that carries all that could be used, there is little to see: 400 ms.
 const LOOK: u64 = 5;
+const SELDOM: u64 = 4 * LOOK;
 /// Packets of a probe from this size on are old media.
 const MEDIA: u32 = 400;
 /// What an RTX packet without payload carries at most beside its padding, about.
@@ -30,10 +32,8 @@ const HEAD: u32 = 40;
 const AT_ONCE: u32 = 8;
 /// A link that carries so many times what is sent has nothing wait.
 const PLENTY: f64 = 2.0;
-/// Part by which what is sent moves with each look.
-const SMOOTH: f64 = 0.18;
-/// In a second.
-const LOOKS: f64 = 10.0;
+/// Seconds over which what is sent is smoothed.
+const SMOOTH: Seconds = 0.5;
 /// Of the estimate, what may be sent again: who misses more than that is sent too much.
 const AGAIN: f64 = 0.25;
 /// Seconds of it that may leave at once, and bytes that always may: the packets of a small frame.
@@ -52,8 +52,9 @@ pub struct Link {
     again: f64,
     at: Seconds,
     pacer: Pacer,
-    /// Bytes that left since the last tick, and bits a second over the last half second or so.
+    /// Bytes that left since the last look, when that was, and bits a second over the last half second or so.
     bytes: usize,
+    looked: Seconds,
     sent: f64,
     /// Pictures are to leave one after the other.
     narrow: bool,
@@ -79,7 +80,7 @@ impl Probe {
 }
 
 impl Link {
-    fn new(need: f64) -> Self {
+    fn new(now: Seconds, need: f64) -> Self {
         let mut estimator = Estimator::default();
         estimator.want(need);
         Self {
@@ -91,6 +92,7 @@ impl Link {
             at: 0.0,
             pacer: Pacer::default(),
             bytes: 0,
+            looked: now,
             sent: 0.0,
             narrow: false,
         }
@@ -99,6 +101,12 @@ impl Link {
     /// Whether pictures are to wait for their turn.
     pub fn holds(&self) -> bool {
         self.narrow || !self.pacer.is_empty()
+    }
+
+    /// It is asked soon whether it holds. A hint only.
+    pub fn fetch(&self) {
+        fetch(&self.narrow);
+        fetch(&self.pacer);
     }
 
     /// Let a picture's packet wait. Returns whether another was pushed out for it.
@@ -112,12 +120,19 @@ impl Link {
         self.estimator.left(now, bytes);
     }
 
-    fn look(&mut self) {
-        let bits = std::mem::take(&mut self.bytes) as f64 * 8.0 * LOOKS;
-        self.sent += SMOOTH * (bits - self.sent);
+    fn look(&mut self, now: Seconds) {
+        let bits = std::mem::take(&mut self.bytes) as f64 * 8.0;
+        let passed = (now - std::mem::replace(&mut self.looked, now)).max(1e-3);
+        self.sent += (1.0 - (-passed / SMOOTH).exp()) * (bits / passed - self.sent);
         let bps = self.estimator.bps();
         // Where all that could be used fits, nothing has to wait.
         self.narrow = bps < self.need && bps < PLENTY * self.sent;
+    }
+
+    /// Whether it carries all that could be used, as it was seen last.
+    fn rests(&self, now: Seconds) -> bool {
+        let meets = self.estimator.bps() >= self.need && !self.estimator.is_deaf(now);
+        meets && !self.narrow && self.probe.is_none()
     }
 
     /// No more of the probe that is leaving.
@@ -185,7 +200,7 @@ impl Media {
             return;
         }
         let need = peer.need;
-        let link = peer.link.get_or_insert_with(|| Box::new(Link::new(need)));
+        let link = peer.link.get_or_insert_with(|| Box::new(Link::new(now, need)));
         link.left(now, peer.departures.unlooked());
         link.estimator.told(now, peer.departures.told());
         if link.news() {
@@ -199,12 +214,13 @@ impl Media {
         if !(self.beat + u64::from(key)).is_multiple_of(LOOK) {
             return;
         }
+        let seldom = !(self.beat + u64::from(key)).is_multiple_of(SELDOM);
         let Some(peer) = self.peers.get_mut(key) else { return };
+        let Some(link) = peer.link.as_mut().filter(|link| !seldom || !link.rests(now)) else { return };
         let bytes = peer.departures.unlooked();
-        let Some(link) = &mut peer.link else { return };
         link.left(now, bytes);
         link.estimator.tick(now);
-        link.look();
+        link.look(now);
         if link.news() {
             peer.estimate = link.told as u64;
             Self::tell(&mut self.levels, Level::Estimate(key));

@@ -84,6 +84,16 @@ pub trait Sinks {
     /// Send one compound RTCP packet to a peer. Returns bytes on the wire, None if it was not sent.
     fn rtcp(&mut self, peer: PeerKey, compound: &[u8]) -> Option<usize>;
 
+    /// Something is sent to this peer soon. A hint only.
+    fn fetch(&self, peer: PeerKey) {
+        let _ = peer;
+    }
+
+    /// As `fetch`, which was asked before, for what lies further away.
+    fn fetch_keys(&self, peer: PeerKey) {
+        let _ = peer;
+    }
+
     /// Hand something of a track to another worker. Where there is only one, nothing asks for it.
     fn share(&mut self, worker: usize, shared: mirror::Shared, data: &[u8]) {
         let _ = (worker, shared, data);

@@ -5,6 +5,7 @@
 
 use super::Seconds;
 use super::rewriter::Numbers;
+use crate::ahead::fetch;
 use crate::command::Drop;
 
 /// Sent packets that can still be asked for again; a power of two.
@@ -68,6 +69,12 @@ impl Repair {
     #[must_use]
     pub fn new(before: u16) -> Self {
         Self { sent: vec![], again: vec![], epoch: 1, counted: 0, sequence: u64::from(before), budget: LEAST_RTX }
+    }
+
+    /// So many packets leave soon, the first under this number. A hint only.
+    pub fn fetch(&self, first: u16, packets: usize) {
+        let from = usize::from(first) % REMEMBERED;
+        self.sent.get(from..(from + packets).min(REMEMBERED)).into_iter().for_each(fetch);
     }
 
     /// A packet left.

@@ -9,6 +9,7 @@ use std::collections::VecDeque;
 use super::Seconds;
 use super::cache::Kept;
 use super::rtcp::SenderReport;
+use crate::ahead::fetch;
 use crate::command::Format;
 
 /// Offset changes remembered within one layer, for late packets.
@@ -208,6 +209,11 @@ impl Rewriter {
     #[must_use]
     pub fn newest(&self) -> (u16, u32) {
         (self.last as u16, self.last_timestamp)
+    }
+
+    /// A packet is mapped soon. A hint only.
+    pub fn fetch(&self) {
+        self.offsets.0.back().into_iter().for_each(fetch);
     }
 
     /// Timestamp of the newest picture that left, as its sender has it.

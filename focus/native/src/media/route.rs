@@ -14,6 +14,7 @@ use super::table::{PeerKey, TrackKey};
 use super::twcc::Departures;
 use super::within::Within;
 use super::{Seconds, Sinks};
+use crate::ahead::fetch;
 use crate::command::{Codec, Drop, Format, Highest, Name, Rid, Route};
 
 /// A route at work.
@@ -127,6 +128,14 @@ impl Forward {
     fn codec(&self, format: Format, clock: u32) -> Option<&Codec> {
         let same = |codec: &&Codec| codec.format == format && (format != Format::Other || codec.clock == clock);
         self.route.codecs.iter().find(same)
+    }
+
+    /// So many packets leave here soon. A hint only, for what this points to.
+    pub fn fetch(&self, packets: usize) {
+        fetch(self.route.codecs.as_slice());
+        fetch(self.route.mid.as_bytes());
+        self.rewriter.fetch();
+        self.repair.fetch(self.rewriter.newest().0.wrapping_add(1), packets);
     }
 
     /// Number a packet that `layer` keeps, or say why not. May switch to `layer`: compare `self.layer` after.

@@ -7,7 +7,9 @@
 use super::cache::CACHED;
 use super::link::leave;
 use super::pacer::Waiting;
-use super::table::TrackKey;
+use super::route::Forward;
+use super::source::Track;
+use super::table::{Peer, Slab, TrackKey};
 use super::{Media, Seconds, Sinks};
 use crate::command::{Drop, Event, Kind, Tally};
 
@@ -50,6 +52,27 @@ impl Run {
     /// Whether keeping this packet may take the place of one that waits.
     fn would_lose(&self, index: i64) -> bool {
         self.indices.first().is_some_and(|first| first.abs_diff(index) >= CACHED as u64 / 2)
+    }
+}
+
+/// Have what the sinks after this one rest on fetched: of the third its route, of the second what that leads to, of the next
+/// what lies behind that.
+fn look_ahead<S: Sinks>(run: &Run, track: &Track, routes: &Slab<Forward>, peers: &Slab<Peer>, sinks: &S) {
+    let packets = run.indices.len();
+    let after = |place: usize| track.routes.get(run.served + place).copied();
+    // Those that carry this layer: the others do not get as far.
+    let carries = |key| routes.get(key).filter(|route: &&Forward| route.layer == Some(run.layer));
+    if let Some(third) = after(3) {
+        routes.fetch(third);
+    }
+    if let Some(second) = after(2).and_then(carries) {
+        second.fetch(packets);
+        peers.fetch(second.sink);
+        sinks.fetch(second.sink);
+    }
+    if let Some(next) = after(1).and_then(carries) {
+        peers.get(next.sink).into_iter().for_each(|peer| peer.fetch(packets));
+        sinks.fetch_keys(next.sink);
     }
 }
 
@@ -122,6 +145,7 @@ impl Media {
             if tally.bytes_out - before >= most {
                 return true;
             }
+            look_ahead(run, track, routes, peers, sinks);
             run.served += 1;
             let key = route;
             let Some(route) = routes.get_mut(route) else { continue };

@@ -4,6 +4,7 @@
 
 use super::link::Link;
 use super::twcc::{Arrivals, Departures};
+use crate::ahead::fetch;
 use crate::command::{Name, Rid};
 
 /// The engine's dense index of a peer.
@@ -58,6 +59,11 @@ impl<T> Slab<T> {
     /// Take one out whose key somebody else gave out.
     pub fn take(&mut self, key: u32) -> Option<T> {
         self.items.get_mut(key as usize)?.take()
+    }
+
+    /// The item with this key is looked at soon.
+    pub fn fetch(&self, key: u32) {
+        self.items.get(key as usize).into_iter().for_each(fetch);
     }
 
     /// The item with this key.
@@ -126,6 +132,12 @@ impl Peer {
             need: 0.0,
             link: None,
         }
+    }
+
+    /// So many packets leave here soon. A hint only, for what this points to.
+    pub fn fetch(&self, packets: usize) {
+        self.departures.fetch(packets);
+        self.link.iter().for_each(|link| link.fetch());
     }
 
     /// The stream of an incoming SSRC.

@@ -25,8 +25,11 @@ impl Media {
         let mut at = 0;
         while let Some(peer) = self.order.get(at).copied() {
             at += 1;
-            self.look(peer, now, sinks, tally);
-            self.request_keyframes(peer, now, sinks, tally);
+            // Most only watch.
+            if self.published(peer, 0).is_some() {
+                self.look(peer, now, sinks, tally);
+                self.request_keyframes(peer, now, sinks, tally);
+            }
             self.look_at_link(peer, now);
             if self.beat.is_multiple_of(FEEDBACK) {
                 self.tell_arrivals(peer, sinks, tally);

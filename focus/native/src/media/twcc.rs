@@ -7,6 +7,7 @@ use super::missing::MOST_MISSING;
 use super::rtcp::{RTPFB, begin, end, put};
 use super::rtp::{AROUND, expand};
 use super::{Seconds, micros};
+use crate::ahead::fetch;
 
 /// Arrivals kept until they are told: more than come in a period of feedback, from anyone.
 const MOST_ARRIVALS: usize = 2000;
@@ -17,7 +18,7 @@ pub const MOST_STATUSES: usize = 1024;
 /// Bytes of one packet of feedback. Differs from the reference engine, whose packets with many wide deltas may
 /// outgrow a datagram.
 const LONGEST_FEEDBACK: usize = 1380;
-/// Packets whose departure is remembered: seconds of what one subscriber gets, 32 kB; a power of two.
+/// Packets whose departure is remembered: seconds of what one subscriber gets, 16 kB; a power of two.
 const DEPARTURES: usize = 2048;
 
 /// Arrival times by transport-wide sequence number, until they are told.
@@ -234,24 +235,31 @@ pub struct Told {
 pub struct Departures {
     /// The next transport-wide number.
     next: i64,
-    /// By number. Empty until the first packet leaves with one.
+    /// The newest, by number. Empty until the first packet leaves with one.
     ring: Vec<Left>,
+    /// When the newest left, in microseconds.
+    newest: i64,
     told: Vec<Told>,
     /// Bytes that left since somebody looked.
     unlooked: usize,
 }
 
-/// A packet that left: 16 bytes.
+/// A packet that left: 8 bytes, since nobody's are in the processor's cache when the next ones leave.
 #[derive(Clone, Copy, Debug, Default)]
 struct Left {
-    at: Seconds,
-    /// Low bits of its number.
-    sequence: u32,
+    /// Low bits of the microseconds.
+    at: u32,
     /// Bytes; 0 for none that left.
     size: u16,
 }
 
 impl Departures {
+    /// So many packets leave soon. A hint only.
+    pub fn fetch(&self, packets: usize) {
+        let from = self.next as usize & (DEPARTURES - 1);
+        self.ring.get(from..(from + packets).min(DEPARTURES)).into_iter().for_each(fetch);
+    }
+
     /// The number for the packet that leaves now.
     pub fn next(&self) -> u16 {
         self.next as u16
@@ -263,9 +271,10 @@ impl Departures {
         if self.ring.is_empty() {
             self.ring.resize(DEPARTURES, Left::default());
         }
+        self.newest = (now * 1e6).round() as i64;
         if let Some(place) = self.ring.get_mut(self.next as usize & (DEPARTURES - 1)) {
             let size = u16::try_from(size).unwrap_or(u16::MAX);
-            *place = Left { at: now, sequence: self.next as u32, size };
+            *place = Left { at: self.newest as u32, size };
         }
         self.unlooked += size;
         self.next += 1;
@@ -273,13 +282,17 @@ impl Departures {
 
     /// Take a peer's feedback in; what the estimator did not fetch of the one before is gone. False when malformed.
     pub fn heard(&mut self, body: &[u8]) -> bool {
-        let Self { next, ring, told, .. } = self;
+        let &mut Self { next, ref ring, newest, ref mut told, .. } = self;
         told.clear();
         read(body, |number, arrived| {
-            let sequence = expand(i64::from(number), Some(*next), 16);
-            let left = ring.get(sequence as usize & (DEPARTURES - 1));
-            if let Some(left) = left.filter(|left| left.size > 0 && left.sequence == sequence as u32) {
-                told.push(Told { sequence, sent: left.at, size: left.size, arrived });
+            let sequence = expand(i64::from(number), Some(next), 16);
+            // Each number leaves, one after the other: of those that have not been written over, the place says which it is.
+            let kept = (next - DEPARTURES as i64..next).contains(&sequence);
+            let left = ring.get(sequence as usize & (DEPARTURES - 1)).filter(|left| kept && left.size > 0);
+            if let Some(left) = left {
+                let before = (newest as u32).wrapping_sub(left.at);
+                let sent = (newest - i64::from(before)) as f64 / 1e6;
+                told.push(Told { sequence, sent, size: left.size, arrived });
             }
         })
     }
@@ -423,6 +436,6 @@ mod tests {
         assert_eq!(told.len(), 2, "two have not been sent yet");
         assert_eq!(told[0], Told { sequence: 69_998, sent: 69.998, size: 1244, arrived: Some(260) });
         assert!(!departures.heard(&head) && departures.told().is_empty());
-        assert_eq!(size_of::<Left>(), 16);
+        assert_eq!(size_of::<Left>(), 8);
     }
 }

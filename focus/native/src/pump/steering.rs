@@ -1,31 +1,38 @@
 //! Which socket of a port a datagram comes to: told to the kernel by a few instructions (classic BPF).
 //!
-//! Subscribers answer with transport-wide feedback ten times a second each, and nobody waits for it. So each worker
-//! has two sockets: one that wakes it, and one for feedback, which it reads when it is awake. And each sender comes
-//! to one worker always. No privilege is needed; where the kernel will not, everything comes to the first kind.
+//! Subscribers answer with transport-wide feedback ten times a second each, and with a receiver report once, and nobody
+//! waits for either. So each worker has two sockets: one that wakes it, and one for these, which it reads when it is
+//! awake. And each sender comes to one worker always. No privilege is needed; where the kernel will not, everything
+//! comes to the first kind.
 
 use std::io;
 use std::mem::size_of;
 use std::ptr;
 
 use libc::{
-    BPF_A, BPF_ABS, BPF_ADD, BPF_ALU, BPF_AND, BPF_B, BPF_H, BPF_IMM, BPF_IND, BPF_JEQ, BPF_JMP, BPF_K, BPF_LD,
-    BPF_LDX, BPF_MEM, BPF_MISC, BPF_MOD, BPF_MSH, BPF_MUL, BPF_RET, BPF_RSH, BPF_ST, BPF_TAX, BPF_W, BPF_X, BPF_XOR,
-    SKF_NET_OFF, sock_filter, sock_fprog, socklen_t,
+    BPF_A, BPF_ABS, BPF_ADD, BPF_ALU, BPF_AND, BPF_B, BPF_H, BPF_IMM, BPF_IND, BPF_JEQ, BPF_JGT, BPF_JMP, BPF_K,
+    BPF_LD, BPF_LDX, BPF_LEN, BPF_LSH, BPF_MEM, BPF_MISC, BPF_MOD, BPF_MSH, BPF_MUL, BPF_RET, BPF_RSH, BPF_ST, BPF_TAX,
+    BPF_W, BPF_X, BPF_XOR, SKF_NET_OFF, sock_filter, sock_fprog, socklen_t,
 };
 
 use super::socket::Socket;
+use crate::transport::TAIL;
 
 /// An RTCP packet begins with version, padding flag and format; all but the flag, for transport-wide feedback.
 const FIRST: u32 = 0x8F;
 const BUT_PADDING: u32 = 0xDF;
 /// Its second byte: transport layer feedback (RFC 4585 §6.2). SRTCP leaves both in clear.
 const SECOND: u32 = 205;
+/// A receiver report begins with the version and any count of blocks; its length is clear, too. It is of no use to
+/// anybody here, but what may follow in the same datagram is: a NACK, or a wish for a keyframe.
+const VERSION: u32 = 0x80;
+const BUT_COUNT: u32 = 0xC0;
+const REPORT: u32 = 201;
 /// Multipliers of a hash: odd, and without a pattern.
 const MIX: [u32; 2] = [0x9E37_79B1, 0x85EB_CA6B];
 
 /// Deal datagrams of a port out: to the first `workers` of its sockets, in the order in which they were bound, by the
-/// hash of their sender; transport-wide feedback to as many behind them.
+/// hash of their sender; transport-wide feedback, and receiver reports that come alone, to as many behind them.
 pub fn steer(socket: &Socket, workers: usize) -> io::Result<()> {
     let mut program = program(socket.address().is_ipv6(), workers as u32);
     let program = sock_fprog { len: program.len() as u16, filter: program.as_mut_ptr() };
@@ -41,7 +48,8 @@ pub fn steer(socket: &Socket, workers: usize) -> io::Result<()> {
 fn program(v6: bool, workers: u32) -> Vec<sock_filter> {
     let network = SKF_NET_OFF as u32;
     let step = |code: u32, k: u32| sock_filter { code: code as u16, jt: 0, jf: 0, k };
-    let unless = |k: u32, jf: u8| sock_filter { code: (BPF_JMP | BPF_JEQ | BPF_K) as u16, jt: 0, jf, k };
+    // Over so many instructions where it is so, and where it is not.
+    let jump = |what: u32, k: u32, jt: u8, jf: u8| sock_filter { code: (BPF_JMP | what) as u16, jt, jf, k };
     let mut made = Vec::new();
     if workers > 1 {
         // The port is behind the header, whose length is where IPv4 has it; the address is in the header.
@@ -67,13 +75,26 @@ fn program(v6: bool, workers: u32) -> Vec<sock_filter> {
     made.extend([
         step(BPF_ST, 0),
         step(BPF_LD | BPF_B | BPF_ABS, 0),
-        step(BPF_ALU | BPF_AND | BPF_K, BUT_PADDING),
-        unless(FIRST, 5),
+        step(BPF_ALU | BPF_AND | BPF_K, BUT_COUNT),
+        jump(BPF_JEQ | BPF_K, VERSION, 0, 15),
         step(BPF_LD | BPF_B | BPF_ABS, 1),
-        unless(SECOND, 3),
+        jump(BPF_JEQ | BPF_K, REPORT, 4, 0),
+        jump(BPF_JEQ | BPF_K, SECOND, 0, 12),
+        step(BPF_LD | BPF_B | BPF_ABS, 0),
+        step(BPF_ALU | BPF_AND | BPF_K, BUT_PADDING),
+        jump(BPF_JEQ | BPF_K, FIRST, 6, 9),
+        // A report: is there more than it and what SRTCP puts behind?
+        step(BPF_LD | BPF_H | BPF_ABS, 2),
+        step(BPF_ALU | BPF_LSH | BPF_K, 2),
+        step(BPF_ALU | BPF_ADD | BPF_K, 4 + TAIL as u32),
+        step(BPF_MISC | BPF_TAX, 0),
+        step(BPF_LD | BPF_W | BPF_LEN, 0),
+        jump(BPF_JGT | BPF_X, 0, 3, 0),
+        // To the second kind of socket ...
         step(BPF_LD | BPF_W | BPF_MEM, 0),
         step(BPF_ALU | BPF_ADD | BPF_K, workers),
         step(BPF_RET | BPF_A, 0),
+        // ... and to the first.
         step(BPF_LD | BPF_W | BPF_MEM, 0),
         step(BPF_RET | BPF_A, 0),
     ]);
@@ -108,7 +129,10 @@ mod tests {
     }
 
     #[test]
-    fn feedback_comes_to_a_socket_of_its_own_and_all_else_to_the_other() {
+    fn feedback_and_lonely_reports_come_to_a_socket_of_their_own_and_all_else_to_the_other() {
+        // A report of one block, sealed; with the shorter tail; with a wish for a keyframe behind it; and a short one.
+        let report = |length| [&[0x81, 201, 0, 7][..], &vec![1; length - 4]].concat();
+        let (alone, shorter, more, cut) = (report(32 + TAIL), report(32 + 14), report(32 + 12 + 14), report(8));
         for ip in [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)] {
             for (datagram, place) in [
                 (&[0x8F, 205, 0, 5, 1, 2, 3, 4][..], 1),
@@ -118,6 +142,12 @@ mod tests {
                 (&[0x8F, 206], 0),
                 (&[0x81, 205], 0),
                 (&[0x81, 201], 0),
+                (&alone, 1),
+                (&shorter, 1),
+                (&more, 0),
+                (&cut, 1),
+                (&[0x80, 201, 0, 1, 0, 0, 0, 1], 1),
+                (&[0x16, 201, 0, 7], 0),
                 (&[0x0F, 205], 0),
                 (&[0x90, 96, 0, 1], 0),
                 (&[0, 1, 0, 0], 0),

@@ -102,8 +102,8 @@ impl Remote {
 pub(super) struct Generation {
     pub(super) local: Credentials,
     pub(super) remote: Credentials,
-    local_key: hmac::Key,
-    remote_key: hmac::Key,
+    /// Large, and of use to checks only.
+    keys: Box<Keys>,
     pub(super) remotes: Vec<Remote>,
     /// Where media goes.
     pub(super) selected: Option<SocketAddr>,
@@ -112,6 +112,13 @@ pub(super) struct Generation {
     arrivals: Pace,
     /// Role switches so far (security N6).
     pub(super) switches: u8,
+}
+
+/// What checks are signed with.
+#[derive(Debug)]
+struct Keys {
+    local: hmac::Key,
+    remote: hmac::Key,
 }
 
 impl Generation {
@@ -126,8 +133,7 @@ impl Generation {
             }
         }
         Self {
-            local_key: stun::key(&local.pwd),
-            remote_key: stun::key(&remote.pwd),
+            keys: Box::new(Keys { local: stun::key(&local.pwd), remote: stun::key(&remote.pwd) }),
             local,
             remote,
             remotes,
@@ -150,12 +156,12 @@ impl Generation {
 
     /// Whether the peer wrote this request.
     pub(super) fn proves_request(&self, message: &stun::Message<'_>) -> bool {
-        message.proves(&self.local_key)
+        message.proves(&self.keys.local)
     }
 
     /// Whether the peer wrote this response.
     pub(super) fn proves_response(&self, message: &stun::Message<'_>) -> bool {
-        message.proves(&self.remote_key)
+        message.proves(&self.keys.remote)
     }
 
     pub(super) fn at(&mut self, at: SocketAddr) -> Option<&mut Remote> {
@@ -198,7 +204,7 @@ impl Generation {
         } else {
             Builder::new(Class::Success, id).mapped(to)
         };
-        let datagram = made.sign(&self.local_key);
+        let datagram = made.sign(&self.keys.local);
         if let Some(remote) = self.at(to) {
             remote.send(&datagram, out);
         }
@@ -228,7 +234,7 @@ impl Generation {
         check.tries = check.tries.saturating_add(1);
         let datagram = Builder::new(Class::Request, &check.id)
             .check(&username, OUR_PRIORITY, stance.claim(), nominate)
-            .sign(&self.remote_key);
+            .sign(&self.keys.remote);
         let sent = remote.send(&datagram, out);
         remote.next = if selected {
             // Consent is asked for until it ends, however lossy the path.

@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 use super::generation::{Generation, Stance};
 use super::stun::{Claim, Class, Message};
 use super::{Chance, Out};
+use crate::ahead::fetch;
 use crate::command::{Credentials, Drop, Role};
 
 /// Between consent checks, times 0.8 to 1.2 (RFC 7675 §5.1 allows less than its 5 s).
@@ -88,6 +89,12 @@ impl Ice {
             return None;
         }
         self.current.as_ref()?.selected
+    }
+
+    /// It is asked soon where the path is. A hint only.
+    pub(super) fn fetch(&self) {
+        fetch(&self.expired);
+        self.current.iter().for_each(|current| fetch(&current.selected));
     }
 
     /// There is no path and none is looked for.

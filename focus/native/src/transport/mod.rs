@@ -10,6 +10,7 @@
 
 #![forbid(unsafe_code)]
 
+mod ahead;
 mod boundary;
 mod dcep;
 mod dtls;
@@ -50,7 +51,8 @@ pub struct Transport {
     ice: Ice,
     /// What a handshake needs that has not begun.
     waiting: Option<(Identity, Fingerprints)>,
-    dtls: Option<Dtls>,
+    /// Apart, as all that is large and seldom looked at: what each packet needs of many peers is to lie close together.
+    dtls: Option<Box<Dtls>>,
     /// By when the handshake must be over.
     dtls_until: Option<Instant>,
     early: Vec<(SocketAddr, Vec<u8>)>,
@@ -59,7 +61,7 @@ pub struct Transport {
     /// It has chosen one.
     chosen: bool,
     media: Option<Box<(Sealer, Opener)>>,
-    sctp: Option<Sctp>,
+    sctp: Option<Box<Sctp>>,
     events: VecDeque<TransportEvent>,
     ended: bool,
 }
@@ -82,7 +84,7 @@ impl Transport {
             answer_to: None,
             chosen: false,
             media: None,
-            sctp: open.sctp_port.map(|port| Sctp::new(port, open.max_message)),
+            sctp: open.sctp_port.map(|port| Box::new(Sctp::new(port, open.max_message))),
             events: VecDeque::new(),
             ended: false,
         };
@@ -207,8 +209,8 @@ impl Transport {
         if self.ended {
             return None;
         }
-        let dtls = self.dtls.as_ref().and_then(Dtls::deadline);
-        let sctp = self.sctp.as_ref().and_then(Sctp::deadline);
+        let dtls = self.dtls.as_ref().and_then(|dtls| dtls.deadline());
+        let sctp = self.sctp.as_ref().and_then(|sctp| sctp.deadline());
         [self.ice.deadline(), dtls, self.dtls_until, sctp].into_iter().flatten().min()
     }
 
@@ -282,7 +284,7 @@ impl Transport {
         let Some((identity, prints)) = self.waiting.take() else { return };
         self.dtls_until = now.checked_add(BRING_UP);
         match Dtls::new(now, self.role == Role::Caller, &identity, prints) {
-            Ok(dtls) => self.dtls = Some(dtls),
+            Ok(dtls) => self.dtls = Some(Box::new(dtls)),
             Err(Failed) => self.fail(),
         }
     }

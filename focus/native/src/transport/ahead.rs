@@ -1,0 +1,20 @@
+//! What sealing a packet looks at, fetched before: see `crate::ahead`. Hints only.
+
+use super::Transport;
+use crate::ahead::fetch;
+
+impl Transport {
+    /// Something is sealed soon.
+    pub(crate) fn fetch(&self) {
+        fetch(&self.ended);
+        fetch(&self.media);
+        self.ice.fetch();
+    }
+
+    /// As `fetch`, which was asked before, for what lies further away.
+    pub(crate) fn fetch_keys(&self) {
+        if let Some(media) = &self.media {
+            fetch(&media.0);
+        }
+    }
+}
