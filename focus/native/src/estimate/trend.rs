@@ -55,11 +55,18 @@ pub struct Trend {
 
 impl Default for Trend {
     fn default() -> Self {
+        Self::begin(VecDeque::with_capacity(WINDOW + 1))
+    }
+}
+
+impl Trend {
+    /// With room for the points of a window.
+    fn begin(points: VecDeque<(f64, f64)>) -> Self {
         Self {
             groups: 0,
             delay: 0.0,
             smooth: 0.0,
-            points: VecDeque::with_capacity(WINDOW + 1),
+            points,
             slope: 0.0,
             before: 0.0,
             threshold: THRESHOLD,
@@ -69,9 +76,7 @@ impl Default for Trend {
             usage: Usage::Normal,
         }
     }
-}
 
-impl Trend {
     /// What the newest step says.
     #[must_use]
     pub fn usage(&self) -> Usage {
@@ -87,8 +92,10 @@ impl Trend {
     /// Begin anew, but for the threshold: what comes is not to be compared with what came.
     pub fn forget(&mut self) {
         let (threshold, adapted) = (self.threshold, self.adapted);
-        *self = Self { threshold, adapted, points: std::mem::take(&mut self.points), ..Self::default() };
-        self.points.clear();
+        // The room is kept: this happens with each probe, and nothing is allocated in a steady call.
+        let mut points = std::mem::take(&mut self.points);
+        points.clear();
+        *self = Self { threshold, adapted, ..Self::begin(points) };
     }
 
     /// A group arrived at `arrived` (the receiver's clock).
