@@ -228,3 +228,29 @@ fn who_hears_nothing_halves_what_it_sends() {
     let after = run(&mut flows, &mut link, 20.0, 25.0).estimate;
     assert!(after < before / 16.0, "{before} to {after}");
 }
+
+#[test]
+fn a_path_that_got_narrow_is_known_before_a_trend_shows_it_and_one_that_paused_is_not_narrow() {
+    // When the estimate halved, and what the trend said then; what it is after a second.
+    let run = |happens: fn(u32, &mut Link)| {
+        let (mut flows, mut link) = ([Flow::new(3.5e6)], Link { delay: 0.01, ..link(4e6) });
+        let before = run(&mut flows, &mut link, 0.0, 20.0).estimate;
+        let (mut draw, mut halved) = (Draw::new(7), None);
+        for at in 0..1000 {
+            let now = 20.0 + f64::from(at) / 1000.0;
+            link.free = link.free.max(now);
+            happens(at, &mut link);
+            flows[0].step(now, &mut link, &mut draw);
+            let estimator = &flows[0].estimator;
+            halved = halved.or((estimator.bps() < before / 2.0).then(|| (at, estimator.trend.usage())));
+        }
+        (halved, flows[0].estimator.bps() / before)
+    };
+    let (halved, _) = run(|_, link| link.rate = 8e5);
+    assert!(halved.is_some_and(|(at, trend)| at <= 200 && trend != Usage::Over), "{halved:?}");
+    // A pause of 60 ms; frames of others, 25 ms each, five times a second.
+    let (halved, after) = run(|at, link| link.free += if at == 100 { 0.06 } else { 0.0 });
+    assert!(halved.is_none() && after > 0.8, "{halved:?} {after}");
+    let (halved, after) = run(|at, link| link.free += if at % 200 == 0 { 0.025 } else { 0.0 });
+    assert!(halved.is_none() && after > 0.8, "{halved:?} {after}");
+}
