@@ -6,7 +6,6 @@
 #![deny(missing_docs)]
 #![deny(unsafe_code)]
 
-mod ahead;
 pub mod command;
 pub mod crowd;
 pub mod engine;

@@ -4,12 +4,12 @@
 
 use std::net::SocketAddr;
 
-use crate::ahead::fetch;
 use crate::command::Name;
 use crate::media::mirror::Shared;
 use crate::media::{PeerKey, Sinks};
 use crate::outbox::Outbox;
 use crate::parcel::{Parcel, Record};
+use crate::pump::ahead::fetch;
 use crate::transport::{Out, TAIL, Transport};
 
 /// Payloads from this size on are brought to a multiple of `STEP` by RTP padding, so that the packets of one frame,

@@ -13,10 +13,10 @@ use super::rtp::UDP;
 use super::source::Track;
 use super::table::{Peer, RouteKey, Slab};
 use super::{Level, Media, PeerKey, Seconds, Sinks};
-use crate::ahead::fetch;
 use crate::command::{Drop, Tally};
 use crate::estimate::Estimator;
 use crate::estimate::probes::{Cluster, LEAST_PACKETS};
+use crate::pump::ahead::fetch;
 
 /// An estimate is told again when it fell by that part, or rose by that.
 const FELL: f64 = 0.03;

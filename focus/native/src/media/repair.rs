@@ -5,8 +5,8 @@
 
 use super::Seconds;
 use super::rewriter::Numbers;
-use crate::ahead::fetch;
 use crate::command::Drop;
+use crate::pump::ahead::fetch;
 
 /// Sent packets that can still be asked for again; a power of two.
 const REMEMBERED: usize = 1024;

@@ -9,8 +9,8 @@ use std::collections::VecDeque;
 use super::Seconds;
 use super::cache::Kept;
 use super::rtcp::SenderReport;
-use crate::ahead::fetch;
 use crate::command::Format;
+use crate::pump::ahead::fetch;
 
 /// Offset changes remembered within one layer, for late packets.
 const FORGET: usize = 64;

@@ -14,8 +14,8 @@ use super::table::{PeerKey, TrackKey};
 use super::twcc::Departures;
 use super::within::Within;
 use super::{Seconds, Sinks};
-use crate::ahead::fetch;
 use crate::command::{Codec, Drop, Format, Highest, Name, Rid, Route};
+use crate::pump::ahead::fetch;
 
 /// A route at work.
 #[derive(Debug)]

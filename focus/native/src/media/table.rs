@@ -4,8 +4,8 @@
 
 use super::link::Link;
 use super::twcc::{Arrivals, Departures};
-use crate::ahead::fetch;
 use crate::command::{Name, Rid};
+use crate::pump::ahead::fetch;
 
 /// The engine's dense index of a peer.
 pub type PeerKey = u32;

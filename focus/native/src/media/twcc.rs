@@ -7,7 +7,7 @@ use super::missing::MOST_MISSING;
 use super::rtcp::{RTPFB, begin, end, put};
 use super::rtp::{AROUND, expand};
 use super::{Seconds, micros};
-use crate::ahead::fetch;
+use crate::pump::ahead::fetch;
 
 /// Arrivals kept until they are told: more than come in a period of feedback, from anyone.
 const MOST_ARRIVALS: usize = 2000;

@@ -7,6 +7,7 @@
 #![allow(unsafe_code)]
 
 mod addresses;
+pub(crate) mod ahead;
 pub mod allocations;
 pub mod bare;
 mod bell;

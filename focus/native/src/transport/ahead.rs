@@ -1,7 +1,7 @@
-//! What sealing a packet looks at, fetched before: see `crate::ahead`. Hints only.
+//! What sealing a packet looks at, fetched before: see `crate::pump::ahead`. Hints only.
 
 use super::Transport;
-use crate::ahead::fetch;
+use crate::pump::ahead::fetch;
 
 impl Transport {
     /// Something is sealed soon.

@@ -15,8 +15,8 @@ use std::time::{Duration, Instant};
 use super::generation::{Generation, Stance};
 use super::stun::{Claim, Class, Message};
 use super::{Chance, Out};
-use crate::ahead::fetch;
 use crate::command::{Credentials, Drop, Role};
+use crate::pump::ahead::fetch;
 
 /// Between consent checks, times 0.8 to 1.2 (RFC 7675 §5.1 allows less than its 5 s).
 const CHECK_EVERY: Duration = Duration::from_millis(2_500);

@@ -3,8 +3,6 @@
 //! It changes nothing but time. With a hundred sinks none of what they rest on stays in the processor's own cache from one
 //! frame to the next, and a packet's cost is a third of waiting for it.
 
-#![allow(unsafe_code)]
-
 use std::ptr;
 
 /// Bytes that are fetched at once.
