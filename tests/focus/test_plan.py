@@ -11,11 +11,11 @@ from room import Caller, Room, settled
 from roster import CountedNames
 from table import Table
 
-from focus.commands import Appeared, Levels, Vanished
+from focus.commands import Appeared, Estimate, Levels, Rates, Vanished
 from focus.limits import Limits
 from focus.plan import NOTHING, Plan, changes, plan
 from focus.settle import settle
-from focus.snapshot import Conference
+from focus.snapshot import UNSHARED, Conference
 from focus.vocabulary import Answer, Ended, Join, Left, Offered, PeerId, Reason, Rid, Told, Want, Wanted
 
 NAMES = ("alice", "bob", "carol")
@@ -31,6 +31,8 @@ ACTIONS = st.one_of(
     st.tuples(st.just("restart"), st.sampled_from(NAMES), st.integers(1000, 1003)),
     st.tuples(st.just("wait"), st.sampled_from([0.5, 1.0, 6.0, 21.0])),
     st.tuples(st.just("deafen"), st.sampled_from(NAMES)),
+    st.tuples(st.just("link"), st.sampled_from(NAMES), st.sampled_from([100_000, 400_000, 900_000, 5_000_000])),
+    st.tuples(st.just("cost"), st.sampled_from(NAMES), st.sampled_from([100_000, 300_000])),
 )
 
 
@@ -68,6 +70,11 @@ def act(room: Room, callers: dict[str, Caller], action: tuple[object, ...]) -> N
                     told = caller.reoffer(offer(microphone(), picture("1", "inactive"), channel(), *ours(caller)))
                 case ("restart", int(number)):
                     told = caller.reoffer(offer(microphone(), picture(), channel(), *ours(caller), ufrag=f"u{number}"))
+                case ("link", int(bps)):
+                    told = room.post(Estimate(caller.peer, bps))
+                case ("cost", int(bps)):
+                    rates = tuple((Rid(rid), bps * times) for rid, times in (("q", 1), ("h", 3), ("f", 10)))
+                    told = room.post(*[Rates(t.id, rates) for t in room.running.conference.of(caller.peer)])
                 case ("loud", int(level)):
                     told = room.post(Levels(room.track(name, "0"), level, bytes((level,)) * 50))
             for other_caller in callers.values():
@@ -89,9 +96,9 @@ def built(wanted: Plan) -> Table:
 
 
 def facts(conference: Conference) -> Conference:
-    """A conference without what was only looked up in it, and when to look again."""
+    """A conference without what was only looked up in it, and when to look again. Asks are known by identity."""
     kept = Conference(conference.id, conference.limits, conference.codecs)
-    peers = {name: replace(peer, known={}, written={}) for name, peer in conference.peers.items()}
+    peers = {name: replace(peer, known={}, written={}, allotment=UNSHARED) for name, peer in conference.peers.items()}
     return replace(
         conference, peers=peers, roster=kept.roster, asked={}, due={}, sought=kept.sought, review=kept.review
     )  # fmt: skip
@@ -99,9 +106,9 @@ def facts(conference: Conference) -> Conference:
 
 @pytest.mark.slow
 @settings(deadline=None, max_examples=60)
-@given(st.lists(ACTIONS, max_size=25))
-def test_whatever_happens_the_engine_is_where_the_plan_is(actions: list[tuple[object, ...]]) -> None:
-    room = Room(limits=Limits(small_call=1, voices=1))
+@given(st.lists(ACTIONS, max_size=25), st.booleans())
+def test_whatever_happens_the_engine_is_where_the_plan_is(actions: list[tuple[object, ...]], wide: bool) -> None:
+    room = Room(limits=Limits(small_call=1, voices=1), wide=wide)
     callers = {name: Caller(room, name).join() for name in NAMES}
     for name, other in ((a, b) for a in NAMES for b in NAMES if a != b):
         callers[name].want(callers[other], 300, 300)

@@ -15,6 +15,7 @@ import {
   DISCONNECTED_GRACE,
   longestSilence,
   OFFER_TIMEOUT,
+  SEARCH_TIMEOUT,
   type Ending,
 } from "../core/reconnect";
 import { sections, withDtx } from "../core/sdp";
@@ -119,7 +120,11 @@ export class Leg {
 
   /** The network of this device changed: find a new path at once. */
   findPath(): void {
-    if (this.answered) this.restart();
+    if (!this.answered) return;
+    this.restart();
+    this.after("search", SEARCH_TIMEOUT, () => {
+      if (this.pc.connectionState !== "connected") this.restart();
+    });
   }
 
   /** Hang up, and tell the focus. */

@@ -50,6 +50,12 @@ export const ANSWER_TIMEOUT = 10_000;
 /** Milliseconds of ICE "disconnected" that may heal by itself. */
 export const DISCONNECTED_GRACE = 4_000;
 
+/**
+ * Milliseconds from a change of network until its path must be there. A browser may look for paths before it knows of
+ * the new one, and not look again by itself.
+ */
+export const SEARCH_TIMEOUT = 1_200;
+
 /** Milliseconds that an offer of ours may stay unanswered on the data channel. */
 export const OFFER_TIMEOUT = 8_000;
 
