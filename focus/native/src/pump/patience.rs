@@ -4,9 +4,9 @@
 
 use std::time::{Duration, Instant};
 
-/// How long transport-wide feedback may wait to be read: a fifth of what passes between two of one subscriber's, and the
-/// engine's tick, with which it mostly is.
-pub const FEEDBACK: Duration = Duration::from_millis(20);
+/// How long transport-wide feedback may wait to be read: a tenth of what passes between two of one subscriber's, and half
+/// of the engine's tick.
+pub const FEEDBACK: Duration = Duration::from_millis(10);
 /// So many times in a row it is not tried again whether waiting for other packets brings some.
 const MOST_PASSED: u32 = 64;
 
@@ -96,10 +96,10 @@ mod tests {
         assert_eq!((feedback.deadline(), feedback.is_due(start)), (None, true));
         feedback.looked(start, true);
         assert_eq!(feedback.deadline(), Some(start + FEEDBACK));
-        assert!(!feedback.is_due(at(9999)) && feedback.is_due(at(10_000)));
-        feedback.looked(at(20_000), true);
-        assert_eq!(feedback.deadline(), Some(at(20_000) + FEEDBACK));
-        feedback.looked(at(40_000), false);
+        assert!(!feedback.is_due(at(4999)) && feedback.is_due(at(5000)));
+        feedback.looked(at(10_000), true);
+        assert_eq!(feedback.deadline(), Some(at(10_000) + FEEDBACK));
+        feedback.looked(at(20_000), false);
         assert_eq!(feedback.deadline(), None);
     }
 
