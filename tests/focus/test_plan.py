@@ -15,7 +15,7 @@ from focus.commands import Appeared, Estimate, Levels, Rates, Vanished
 from focus.limits import Limits
 from focus.plan import NOTHING, Plan, changes, plan
 from focus.settle import settle
-from focus.snapshot import UNSHARED, Conference
+from focus.snapshot import NONE_HELD, UNSHARED, Conference
 from focus.vocabulary import Answer, Ended, Join, Left, Offered, PeerId, Reason, Rid, Told, Want, Wanted
 
 NAMES = ("alice", "bob", "carol")
@@ -96,11 +96,16 @@ def built(wanted: Plan) -> Table:
 
 
 def facts(conference: Conference) -> Conference:
-    """A conference without what was only looked up in it, and when to look again. Asks are known by identity."""
+    """A conference without what was only looked up in it, and when to look again. Asks are known by identity, and
+    what a link leaves out is told again by time alone."""
     kept = Conference(conference.id, conference.limits, conference.codecs)
-    peers = {name: replace(peer, known={}, written={}, allotment=UNSHARED) for name, peer in conference.peers.items()}
+    peers = {
+        name: replace(peer, known={}, written={}, allotment=UNSHARED, held=NONE_HELD)
+        for name, peer in conference.peers.items()
+    }
     return replace(
-        conference, peers=peers, roster=kept.roster, asked={}, due={}, sought=kept.sought, review=kept.review
+        conference, peers=peers, roster=kept.roster, tuning=kept.tuning, asked={}, due={}, sought=kept.sought,
+        review=kept.review,
     )  # fmt: skip
 
 
