@@ -133,7 +133,7 @@ def _needed(conference: Conference, peer: Peer, found: Mapping[RouteId, Ask]) ->
     for route, name, *_ in peer.takes if tuning.told else ():
         if name in tuning.told and route in found:
             ask, own = found[route], tuning.tracks[name].own
-            whole += max(0.0, own.get(ask.options[-1].layer, 0.0) - ask.costs[-2]) * HEADROOM
+            whole += max(0.0, own.get(ask.options[-1].layer, 0.0) - ask.most) * HEADROOM
     return int(whole)
 
 

@@ -25,21 +25,12 @@ from cameras import (
 )
 from engines import SPANNING, Make, side
 from far_end import far_ends, landed
-from focus.commands import (
-    Appeared,
-    Codec,
-    Drop,
-    Levels,
-    SetLayer,
-    Switched,
-    Vanished,
-)
+from focus.commands import Appeared, Codec, Drop, Levels, SetLayer, Switched, Vanished
 from focus.vocabulary import SINGLE, Kind, RouteId
 from heard import ONE, contiguous, forward, ticking
 from media_bytes import read, read_vp8, rtp
 
 pytestmark = pytest.mark.parametrize("make", SPANNING)
-
 
 
 async def test_a_track_is_forwarded_untouched_but_for_its_numbers(make: Make) -> None:

@@ -24,23 +24,12 @@ from cameras import (
 )
 from engines import SPANNING, Make, join, side
 from far_end import FarEnd, far_ends
-from focus.commands import (
-    Appeared,
-    Close,
-    Codec,
-    Connected,
-    Drop,
-    Forget,
-    Rates,
-    SetLayer,
-    Unroute,
-)
+from focus.commands import Appeared, Close, Codec, Connected, Drop, Forget, Rates, SetLayer, Unroute
 from focus.vocabulary import SINGLE, Kind, PeerId, RouteId
 from heard import ONE, contiguous, ticking
 from media_bytes import read, rtp
 
 pytestmark = pytest.mark.parametrize("make", SPANNING)
-
 
 
 async def test_packets_of_another_codec_are_dropped(make: Make) -> None:

@@ -7,30 +7,15 @@ from functools import partial
 
 import pytest
 
-from cameras import (
-    ROUTE_SSRC,
-    Camera,
-    F,
-    H,
-    Q,
-    bodies,
-    expect,
-    layers,
-    route,
-)
+from cameras import ROUTE_SSRC, Camera, F, H, Q, bodies, expect, layers, route
 from engines import SPANNING, Make, side
 from far_end import far_ends, landed
-from focus.commands import (
-    Drop,
-    SetLayer,
-    Switched,
-)
+from focus.commands import Drop, SetLayer, Switched
 from focus.vocabulary import SINGLE
 from heard import ONE, came, carries, contiguous, forward
 from media_bytes import read, read_vp8
 
 pytestmark = pytest.mark.parametrize("make", SPANNING)
-
 
 
 async def test_a_switch_waits_for_the_keyframe_and_the_output_goes_on_without_a_gap(make: Make) -> None:
