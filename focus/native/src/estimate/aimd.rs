@@ -25,6 +25,8 @@ const PACKET_BITS: f64 = 1200.0 * 8.0;
 const EVEN_GROWTH: f64 = 50_000.0;
 /// The path counts as full for so long after each overuse: what is free on it then is what somebody gave up.
 const FULL: Seconds = 20.0;
+/// So long a probe that filled the path is believed: by then there was another, mostly.
+const BELIEVED: Seconds = 5.0;
 /// Before anything is known of the throughput, the estimate is halved that often.
 const BLIND: Seconds = 0.2;
 
@@ -83,6 +85,8 @@ pub struct Aimd {
     reduced: Option<Seconds>,
     /// To a known throughput.
     fell: Option<Seconds>,
+    /// A probe filled the path when so much came through.
+    full: Option<(Seconds, f64)>,
 }
 
 impl Aimd {
@@ -98,6 +102,7 @@ impl Aimd {
             changed: None,
             reduced: None,
             fell: None,
+            full: None,
         }
     }
 
@@ -113,8 +118,16 @@ impl Aimd {
         self.fell.is_some_and(|fell| now - fell < FULL)
     }
 
+    /// A probe found that the path lets so much through, and no more: growth ends there, until another finds more, or for a
+    /// while. Whoever uses less than its estimate would never learn by a queue that it is too high. It is no less than a
+    /// fair share: a probe takes more of a full path than who sent it has.
+    pub fn full(&mut self, now: Seconds, bps: f64) {
+        self.full = Some((now, bps));
+    }
+
     /// A measurement that is better than any reckoning, such as a probe's.
     pub fn set(&mut self, now: Seconds, bps: f64) {
+        self.full = self.full.filter(|(_, full)| bps < *full);
         self.bps = bps.clamp(self.least, self.most);
         self.changed = Some(now);
     }
@@ -146,7 +159,8 @@ impl Aimd {
             self.capacity = Capacity::default();
         }
         let Some(room) = room else { return };
-        let limit = LEAD * through + LEAD_BPS;
+        let full = self.full.filter(|(at, _)| now - at < BELIEVED).map_or(f64::INFINITY, |(_, full)| full);
+        let limit = (LEAD * through + LEAD_BPS).min(full);
         if self.bps >= limit {
             return;
         }

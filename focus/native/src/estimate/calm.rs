@@ -12,7 +12,7 @@ const MOMENT: Seconds = 0.1;
 const NONE: Seconds = 0.008;
 /// A queue of so much is known sooner: in the newest one to two of these.
 const DEEP: Seconds = 0.03;
-const SOON: Seconds = 0.025;
+const SOON: Seconds = 0.015;
 
 /// See the file's head.
 #[derive(Debug, Default)]

@@ -42,9 +42,11 @@ const SILENCE: Seconds = 2.0;
 /// The throughput is taken over so long: to rise, and to fall.
 const LOOK: Seconds = 1.0;
 const SHORT_LOOK: Seconds = 0.25;
-const SHORTEST_LOOK: Seconds = 0.12;
-/// Where so little of what left comes through a deep queue, the path got narrow.
+/// Where so little of what left comes through a deep queue, the path got narrow: by its newest packets. A thin one carries
+/// no more than these in the time in which its queue fills.
 const NARROW: f64 = 0.6;
+const NEWEST: Seconds = 0.07;
+const FEW: usize = 5;
 /// Behind a queue so long nothing that can wait should be sent.
 const QUEUED: Seconds = 0.1;
 /// So long a queue is of a path that got narrow.
@@ -231,6 +233,9 @@ impl Estimator {
                 Taken::Part => self.forget_the_delay(),
                 // What a full path let through may be others' share; with none known, it is a beginning.
                 Taken::Found(bps, full) => {
+                    if full {
+                        self.aimd.full(now, bps);
+                    }
                     found = found.or(Some(bps).filter(|_| !full || !self.aimd.has_met_the_capacity(now)));
                 }
             }
@@ -254,7 +259,7 @@ impl Estimator {
         if self.probes.is_out() || !self.calm.deep(self.queue.floor()) {
             return None;
         }
-        let (arriving, leaving) = self.throughput.rates(SHORTEST_LOOK)?;
+        let (arriving, leaving) = self.throughput.rates(NEWEST, FEW)?;
         Some(arriving).filter(|bps| *bps < NARROW * leaving.min(self.aimd.bps()))
     }
 

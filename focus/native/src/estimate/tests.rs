@@ -30,8 +30,9 @@ struct Flow {
     tell: f64,
     bytes: f64,
     lost: u64,
-    /// What the source could use.
+    /// What the source could use, and what it has to send.
     most: f64,
+    has: f64,
 }
 
 impl Flow {
@@ -48,6 +49,7 @@ impl Flow {
             bytes: 0.0,
             lost: 0,
             most,
+            has: most,
         }
     }
 
@@ -62,7 +64,7 @@ impl Flow {
         while self.due <= now {
             let rate = match &self.probing {
                 Some((cluster, ..)) => cluster.bps,
-                None => self.estimator.bps().min(self.most),
+                None => self.estimator.bps().min(self.has),
             };
             let size = self.probing.map_or(PACKET, |(cluster, ..)| f64::from(cluster.packet));
             met.extend(self.send(self.due, size, link, draw));
@@ -230,6 +232,17 @@ fn who_hears_nothing_halves_what_it_sends() {
 }
 
 #[test]
+fn who_has_less_to_send_than_it_could_use_learns_by_probes_how_far_to_grow() {
+    for has in [0.5e6, 0.7e6, 0.9e6] {
+        let (mut flows, mut link) = ([Flow { has, ..Flow::new(5e6) }], link(1e6));
+        run(&mut flows, &mut link, 0.0, 20.0);
+        let found = (20..60).map(|at| run(&mut flows, &mut link, f64::from(at), f64::from(at + 1)).estimate);
+        let most = found.fold(0.0, f64::max);
+        assert!((1.1 * has..1.05e6).contains(&most), "{has}: {most}");
+    }
+}
+
+#[test]
 fn a_path_that_got_narrow_is_known_before_a_trend_shows_it_and_one_that_paused_is_not_narrow() {
     // When the estimate halved, and what the trend said then; what it is after a second.
     let run = |happens: fn(u32, &mut Link)| {
@@ -253,4 +266,16 @@ fn a_path_that_got_narrow_is_known_before_a_trend_shows_it_and_one_that_paused_i
     assert!(halved.is_none() && after > 0.8, "{halved:?} {after}");
     let (halved, after) = run(|at, link| link.free += if at % 200 == 0 { 0.025 } else { 0.0 });
     assert!(halved.is_none() && after > 0.8, "{halved:?} {after}");
+}
+
+#[test]
+fn a_thin_path_that_got_thinner_is_known_before_its_queue_is_full() {
+    for phase in 0..20 {
+        let (mut flows, mut link) = ([Flow::new(0.95e6)], Link { delay: 0.02, ..link(1.2e6) });
+        let step = 20.0 + 0.007 * f64::from(phase);
+        run(&mut flows, &mut link, 0.0, step);
+        (flows[0].lost, link.rate) = (0, 0.35e6);
+        let found = run(&mut flows, &mut link, step, step + 0.18);
+        assert!(found.estimate < 0.4e6 && flows[0].lost == 0, "{phase}: {}, {} lost", found.estimate, flows[0].lost);
+    }
 }

@@ -74,15 +74,15 @@ impl Throughput {
     /// too little has come.
     #[must_use]
     pub fn bps(&self, seconds: Seconds) -> Option<f64> {
-        self.rates(seconds).map(|(arriving, leaving)| arriving.min(leaving))
+        self.rates(seconds, LEAST).map(|(arriving, leaving)| arriving.min(leaving))
     }
 
-    /// The same, by when they arrived, and by when they had left.
+    /// The same, by when they arrived, and by when they had left, of so many packets at least.
     #[must_use]
-    pub fn rates(&self, seconds: Seconds) -> Option<(f64, f64)> {
+    pub fn rates(&self, seconds: Seconds, least: usize) -> Option<(f64, f64)> {
         let mut most = self.window.len();
         let mut packets = 0;
-        while packets < LEAST {
+        while packets < least {
             most = most.checked_sub(1)?;
             packets += self.window.get(most)?.packets;
         }
