@@ -134,6 +134,12 @@ impl Estimator {
         self.trend.warns() || self.trend.usage() == Usage::Over
     }
 
+    /// A queue on the path is to drain.
+    #[must_use]
+    pub fn queued(&self) -> bool {
+        self.queue.part() < 1.0
+    }
+
     /// A queue on the path is so long that nothing should be sent which can wait.
     #[must_use]
     pub fn drains(&self) -> bool {
@@ -175,7 +181,7 @@ impl Estimator {
             bps: self.bps,
             wanted: self.wanted,
             limited: self.limited.since(),
-            blocked: self.warns() || self.losses.limits() || self.queue.part() < 1.0,
+            blocked: self.warns() || self.losses.limits() || self.queued(),
             met: self.aimd.has_met_the_capacity(now),
         };
         self.probes.due(now, ground)
@@ -274,7 +280,7 @@ impl Estimator {
         let narrow = self.narrow();
         let usage = Some(self.trend.usage()).filter(|usage| *usage != Usage::Over || !calm).unwrap_or(Usage::Under);
         let usage = narrow.map_or(usage, |_| Usage::Over);
-        if whole && usage == Usage::Normal && before >= ENOUGH * self.wanted && self.queue.part() >= 1.0 {
+        if whole && usage == Usage::Normal && before >= ENOUGH * self.wanted && !self.queued() {
             // Who has more than it can use need not know how much more.
             return false;
         }
@@ -289,7 +295,7 @@ impl Estimator {
             _ => {
                 // Nor does a queue that has yet to drain say that there is room.
                 let standing = self.calm.standing(self.queue.floor()).unwrap_or_default();
-                let room = Some((1.0 - standing / STOOD).max(0.0)).filter(|_| !idle && self.queue.part() >= 1.0);
+                let room = Some((1.0 - standing / STOOD).max(0.0)).filter(|_| !idle && !self.queued());
                 if self.aimd.take(now, usage, through, rtt, room) {
                     self.probes.fell(now, before, self.aimd.bps());
                 }

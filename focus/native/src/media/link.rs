@@ -322,8 +322,8 @@ pub(super) fn leave<S: Sinks>(
     tally: &mut Tally,
 ) -> bool {
     let Some(link) = &mut peer.link else { return false };
-    let bps = link.estimator.bps();
-    while let Some(one) = link.pacer.pop(now, bps) {
+    let (bps, queued) = (link.estimator.bps(), link.estimator.queued());
+    while let Some(one) = link.pacer.pop(now, bps, queued) {
         let route = routes.get_mut(one.route).filter(|route| route.route.route == one.id && route.layer.is_some());
         let found = route.and_then(|route| {
             let kept = tracks.get(route.track)?.known(one.layer)?.cache.get(one.index)?;
