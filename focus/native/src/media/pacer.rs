@@ -11,11 +11,6 @@ use super::rewriter::Numbers;
 use super::table::RouteKey;
 use crate::command::RouteId;
 
-/// Of what the link carries, what may leave. More would wait on the way, where it makes voices late (libwebrtc, which sends one
-/// picture and not ten, has 2.5).
-const FACTOR: f64 = 1.5;
-/// Behind a queue nothing leaves faster than the link carries: what is said while a link gets narrow would find no room in it.
-const QUEUED: f64 = 1.0;
 /// Between wake-ups, and so much may leave at one; but never less than two packets.
 pub const EACH: Seconds = 0.005;
 const LEAST_AT_ONCE: f64 = 2400.0;
@@ -86,9 +81,9 @@ impl Pacer {
         full
     }
 
-    /// What may leave now, while the link carries `bps`, and whether a queue stands on it; None: nothing more.
-    pub fn pop(&mut self, now: Seconds, bps: f64, queued: bool) -> Option<Waiting> {
-        self.drain(now, if queued { QUEUED } else { FACTOR } * bps);
+    /// What may leave now, at so many bits a second; None: nothing more.
+    pub fn pop(&mut self, now: Seconds, bps: f64) -> Option<Waiting> {
+        self.drain(now, bps);
         if self.level > 0.0 && self.level + LEAST_AT_ONCE / 2.0 > (self.rate * EACH).max(LEAST_AT_ONCE) {
             return None;
         }
@@ -131,10 +126,10 @@ mod tests {
     }
 
     /// Indices by when they left.
-    fn leave(pacer: &mut Pacer, from: u32, to: u32, bps: f64, queued: bool) -> Vec<(u32, i64)> {
+    fn leave(pacer: &mut Pacer, from: u32, to: u32, bps: f64) -> Vec<(u32, i64)> {
         let mut left = vec![];
         for at in from..to {
-            while let Some(one) = pacer.pop(f64::from(at) * 0.001, bps, queued) {
+            while let Some(one) = pacer.pop(f64::from(at) * 0.001, bps) {
                 left.push((at, one.index));
             }
         }
@@ -142,17 +137,14 @@ mod tests {
     }
 
     #[test]
-    fn a_frame_leaves_in_pieces_at_one_and_a_half_times_what_the_link_carries() {
+    fn a_frame_leaves_in_pieces_at_the_rate_it_is_given() {
         let mut pacer = Pacer::default();
         (0..10).for_each(|index| assert!(!pacer.push(waiting(1, index), true)));
-        let left = leave(&mut pacer, 0, 1000, 1e6, false);
+        let left = leave(&mut pacer, 0, 1000, 1.5e6);
         assert_eq!(left.iter().map(|one| one.1).collect::<Vec<_>>(), (0..10).collect::<Vec<_>>());
         assert!(left.iter().filter(|one| one.0 == 0).count() <= 2, "{left:?}");
         // 12 kB at 1.5 Mbit/s take 64 ms, less what leaves at once.
         assert!((45..=64).contains(&left[9].0), "{left:?}");
-        (0..10).for_each(|index| assert!(!pacer.push(waiting(1, index), true)));
-        let left = leave(&mut pacer, 1000, 2000, 1e6, true);
-        assert!((1070..=1096).contains(&left[9].0), "behind a queue no faster than that: {left:?}");
         assert!(pacer.is_empty() && pacer.due().is_none());
     }
 
@@ -162,7 +154,7 @@ mod tests {
         for (route, index, base) in [(1, 0, false), (2, 1, true), (1, 2, true), (2, 3, false)] {
             pacer.push(waiting(route, index), base);
         }
-        let left: Vec<i64> = leave(&mut pacer, 0, 100, 1e6, false).iter().map(|one| one.1).collect();
+        let left: Vec<i64> = leave(&mut pacer, 0, 100, 1e6).iter().map(|one| one.1).collect();
         assert_eq!(left, [1, 3, 0, 2]);
     }
 
@@ -170,10 +162,10 @@ mod tests {
     fn nothing_waits_longer_than_a_fifth_of_a_second_and_what_waits_is_bounded() {
         let mut pacer = Pacer::default();
         (0..100).for_each(|index| assert!(!pacer.push(waiting(1, index), false)));
-        let left = leave(&mut pacer, 0, 1000, 3e5, false);
+        let left = leave(&mut pacer, 0, 1000, 3e5);
         assert!(left.len() == 100 && left[99].0 <= 205, "{left:?}");
         let pushed = (0..600).filter(|index| pacer.push(waiting(1, *index), false)).count();
         assert_eq!((pushed, pacer.bytes), (600 - MOST, MOST * 1200));
-        assert_eq!(pacer.pop(2.0, 1e6, false).map(|one| one.index), Some(88), "the oldest went");
+        assert_eq!(pacer.pop(2.0, 1e6).map(|one| one.index), Some(88), "the oldest went");
     }
 }

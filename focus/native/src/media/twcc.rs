@@ -240,8 +240,9 @@ pub struct Departures {
     /// When the newest left, in microseconds.
     newest: i64,
     told: Vec<Told>,
-    /// Bytes that left since somebody looked.
-    unlooked: usize,
+    /// Bytes that left, and as of when somebody looked.
+    bytes: u64,
+    looked: u64,
 }
 
 /// A packet that left: 8 bytes, since nobody's are in the processor's cache when the next ones leave.
@@ -276,7 +277,7 @@ impl Departures {
             let size = u16::try_from(size).unwrap_or(u16::MAX);
             *place = Left { at: self.newest as u32, size };
         }
-        self.unlooked += size;
+        self.bytes += size as u64;
         self.next += 1;
     }
 
@@ -305,7 +306,13 @@ impl Departures {
 
     /// Bytes that left since this was asked last.
     pub fn unlooked(&mut self) -> usize {
-        std::mem::take(&mut self.unlooked)
+        (self.bytes - std::mem::replace(&mut self.looked, self.bytes)) as usize
+    }
+
+    /// Bytes that ever left, with those around them.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.bytes
     }
 
     /// What the newest feedback told.
