@@ -64,10 +64,10 @@ impl Calm {
         self.late.above(floor)
     }
 
-    /// Whether every packet just now waited long: longer than a queue of so many seconds that is known of.
+    /// Whether every packet just now waited long.
     #[must_use]
-    pub fn deep(&self, floor: Option<Seconds>, known: Seconds) -> bool {
-        self.soon.before.is_some() && self.soon.above(floor).is_some_and(|least| least > DEEP + known)
+    pub fn deep(&self, floor: Option<Seconds>) -> bool {
+        self.soon.before.is_some() && self.soon.above(floor).is_some_and(|least| least > DEEP)
     }
 }
 
@@ -101,11 +101,11 @@ mod tests {
                 let delay = 0.001 + waits(at);
                 calm.take(f64::from(at) * 0.005 + delay, delay);
             }
-            calm.deep(Some(0.001), 0.0)
+            calm.deep(Some(0.001))
         };
         assert!(run(|at| f64::from(at) * 0.003), "it grows");
         assert!(!run(|_| 0.02), "it is short");
         assert!(!run(|at| if at % 4 == 0 { 0.0 } else { 0.2 }), "some were late");
-        assert!(!Calm::default().deep(None, 0.0));
+        assert!(!Calm::default().deep(None));
     }
 }

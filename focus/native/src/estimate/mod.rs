@@ -47,8 +47,6 @@ const SHORT_LOOK: Seconds = 0.25;
 const NARROW: f64 = 0.6;
 const NEWEST: Seconds = 0.07;
 const FEW: usize = 5;
-/// The longest queue of a probe on a path that carries the estimate: six times that, for 15 ms.
-const PROBED: Seconds = 0.09;
 /// Behind a queue so long nothing that can wait should be sent.
 const QUEUED: Seconds = 0.1;
 /// So long a queue is of a path that got narrow.
@@ -262,10 +260,9 @@ impl Estimator {
     }
 
     /// What comes through a path that just got narrow, long before a trend shows it: the newest packets all waited, and came
-    /// much slower than they had left. A probe makes a queue on purpose, up to a depth.
+    /// much slower than they had left. A probe makes a queue on purpose, but does not come slower than the estimate.
     fn narrow(&self) -> Option<f64> {
-        let known = if self.probes.is_out() { PROBED } else { 0.0 };
-        if !self.calm.deep(self.queue.floor(), known) {
+        if !self.calm.deep(self.queue.floor()) {
             return None;
         }
         let (arriving, leaving) = self.throughput.rates(NEWEST, FEW)?;
