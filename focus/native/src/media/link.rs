@@ -31,7 +31,7 @@ const MEDIA: u32 = 400;
 const HEAD: u32 = 40;
 /// Of what the link carries, what pictures may leave at. More would wait on the way, where it makes voices late (libwebrtc, which
 /// sends one picture and not ten, has 2.5).
-const FACTOR: f64 = 1.5;
+const FACTOR: f64 = 1.2;
 /// Packets of a probe that leave at once when we are late.
 const AT_ONCE: u32 = 8;
 /// A link that carries so many times what is sent has nothing wait.
