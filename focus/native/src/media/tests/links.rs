@@ -125,6 +125,23 @@ fn what_a_wide_link_carries_is_found_though_little_is_sent() {
 }
 
 #[test]
+fn pictures_that_leave_with_a_probe_are_part_of_it() {
+    let mut link = Link::new(5_000_000);
+    link.run(20.0, 700e3, 1.2e6);
+    let probes = link.relay.tally.probes_out;
+    let mut queues: Vec<f64> = (0..200)
+        .map(|_| {
+            link.longest_queue = 0.0;
+            link.run(0.1, 700e3, 1.2e6);
+            link.longest_queue
+        })
+        .collect();
+    queues.sort_by(f64::total_cmp);
+    assert!(link.relay.tally.probes_out > probes + 20, "{}", link.relay.tally.probes_out);
+    assert!(queues[197] < 0.03, "{:?}", &queues[180..]);
+}
+
+#[test]
 fn nobody_asks_for_what_nobody_needs() {
     let mut link = Link::new(0);
     link.run(10.0, 300e3, 3e6);
