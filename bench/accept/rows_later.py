@@ -1,4 +1,4 @@
-"""The rows of issues that are not built yet: the native engine (4), and rate control (5). All are pending."""
+"""The rows of the later issues: the native engine (4) and rate control (5)."""
 
 from __future__ import annotations
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import struct
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -12,13 +11,13 @@ import pytest
 from engines import SPANNING, Make, Side, join, side
 from far_end import FarEnd, far_ends
 from focus.commands import (
-    Candidate,
     Close,
     Connected,
     Credentials,
     Drop,
     Loss,
     Lost,
+    Message,
     Open,
     Opened,
     Reachable,
@@ -28,7 +27,7 @@ from focus.commands import (
 )
 from focus.engine import Settings
 from focus.vocabulary import PeerId
-from media_bytes import rtp
+from sockets import Quiet, free_range
 
 pytestmark = pytest.mark.parametrize("make", SPANNING)
 
@@ -170,7 +169,7 @@ async def test_closing_before_anything_was_connected(make: Make) -> None:
         focus.submit(end.open())
         reachable = await focus.saw(Reachable)
         focus.submit(Close(A))
-        with socket_to(reachable.candidates[0]) as gone:
+        with Quiet(reachable.candidates[0]) as gone:
             gone.send(b"\x00\x01\x00\x00")
         assert not focus.all(Lost)
 
@@ -242,159 +241,6 @@ async def test_public_addresses_are_announced_in_place_of_bound_ones(make: Make)
         assert [candidate.host for candidate in reachable.candidates] == ["198.51.100.7", "198.51.100.8"]
 
 
-# What must get no answer (security N1 to N3, N8, D1, D2).
-
-
-def socket_to(candidate: Candidate) -> Quiet:
-    return Quiet(candidate)
-
-
-class Quiet:
-    """A socket of a stranger, non-blocking."""
-
-    def __init__(self, candidate: Candidate) -> None:
-        import socket
-
-        self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self.socket.bind(("127.0.0.1", 0))
-        self.socket.connect((candidate.host, candidate.port))
-        self.socket.setblocking(False)
-
-    def __enter__(self) -> Quiet:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.socket.close()
-
-    def send(self, data: bytes) -> None:
-        try:
-            self.socket.send(data)
-        except ConnectionRefusedError:
-            pass
-
-    def heard(self) -> bytes | None:
-        try:
-            return self.socket.recv(2000)
-        except (BlockingIOError, ConnectionRefusedError):
-            return None
-
-
-def free_range(count: int) -> int:
-    """A port such that it and the next ones are free now."""
-    import socket
-
-    for low in range(42000, 60000, 16):
-        held = []
-        try:
-            for port in range(low, low + count):
-                bound = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-                held.append(bound)
-                bound.bind(("127.0.0.1", port))
-            return low
-        except OSError:
-            continue
-        finally:
-            for bound in held:
-                bound.close()
-    raise AssertionError("no free ports")
-
-
-def stun(user: str | None, key: str | None, method: int = 1, kind: int = 0, cut: int | None = None) -> bytes:
-    """A STUN message by aioice, as a stranger would write it."""
-    from aioice import stun as wire
-
-    message = wire.Message(wire.Method(method), wire.Class(kind))
-    if user is not None:
-        message.attributes["USERNAME"] = user
-    message.attributes["PRIORITY"] = 1
-    if key is not None:
-        message.add_message_integrity(key.encode())
-    data = bytes(message)
-    return data if cut is None else data[:cut]
-
-
-async def test_nothing_but_a_valid_check_gets_an_answer(make: Make) -> None:
-    async with side(make) as focus, far_ends("a") as (end,):
-        focus.submit(end.open())
-        reachable = await focus.saw(Reachable)
-        user = f"{end.near.ufrag}:{end.far.ufrag}"
-        good = stun(user, end.near.pwd)
-        flipped = bytearray(good)
-        flipped[-12] ^= 1
-        noise: list[bytes] = [
-            stun(None, None),
-            stun(user, None),
-            stun(None, end.near.pwd),
-            stun(user, "w" * 24),
-            stun(f"wrong:{end.far.ufrag}", end.near.pwd),
-            stun(f"{end.near.ufrag}:wrong", end.near.pwd),
-            stun(user, end.near.pwd, method=3),
-            stun(user, end.near.pwd, kind=0x110),
-            bytes(flipped),
-            good[:20],
-            good[:-4],
-            b"",
-            b"\x00",
-            bytes(20),
-            bytes(range(256)),
-            b"\x16\xfe\xff" + bytes(60),
-            rtp(1, 1, 1, 96, b"x" * 50),
-            b"\x80\xc8\x00\x06" + bytes(24),
-        ] + [struct.pack("!B", first) + bytes(99) for first in range(256)]
-        with socket_to(reachable.candidates[0]) as stranger, socket_to(reachable.candidates[0]) as friend:
-            for data in noise:
-                stranger.send(data)
-            friend.send(good)
-            for _ in range(200):
-                if friend.heard():
-                    break
-                await asyncio.sleep(0.01)
-            else:
-                raise AssertionError("a valid check got no answer")
-            # The valid check came last, on the same socket of the engine: all before it has been read.
-            assert stranger.heard() is None
-        await end.call(focus)
-
-
-async def test_no_check_goes_to_an_address_that_a_client_merely_names(make: Make) -> None:
-    import socket
-
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as victim:
-        victim.bind(("127.0.0.1", 0))
-        victim.setblocking(False)
-        named = Candidate("127.0.0.1", victim.getsockname()[1])
-        async with side(make) as focus, far_ends("a") as (end,):
-            focus.submit(end.open(candidates=(named,)))
-            await end.call(focus, channel=True)
-            focus.submit(Restart(A, Credentials("newnew", "n" * 24), Credentials("otherone", "o" * 24), (named,)))
-            await asyncio.sleep(0.3)
-            with pytest.raises(BlockingIOError):
-                victim.recv(2000)
-
-
-async def test_media_and_handshakes_of_strangers_change_nothing(make: Make) -> None:
-    async with side(make) as focus, far_ends("a") as (end,):
-        focus.submit(end.open())
-        reachable = await focus.saw(Reachable)
-        with socket_to(reachable.candidates[0]) as stranger:
-            for _ in range(50):
-                stranger.send(b"\x16\xfe\xfd" + bytes(10) + b"\x00\x20" + bytes(32))
-                stranger.send(b"\x15\xfe\xfd" + bytes(10) + b"\x00\x02\x02\x28")
-            await end.dial(reachable.candidates, focus.engine.fingerprint)
-            await focus.saw(Connected)
-            before = focus.engine.counters().packets_in
-            for number in range(50):
-                stranger.send(b"\x15\xfe\xfd" + bytes(10) + b"\x00\x02\x02\x28")
-                stranger.send(rtp(7, number, 0, 96, bytes(60)))
-            channel = await end.open_channel()
-            await focus.saw(Opened)
-            await end.bell.until(lambda: channel.readyState == "open", 5, "the channel opens")
-            assert stranger.heard() is None
-        assert not focus.all(Lost)
-        assert focus.engine.counters().packets_in == before
-        assert focus.dropped(Drop.NOT_DEMUXED) + focus.dropped(Drop.AUTHENTICATION) > 0
-
-
 # ICE restart.
 
 
@@ -411,8 +257,6 @@ async def test_a_restart_moves_to_new_credentials_and_keeps_the_session(make: Ma
             caller.submit(Send(B, f"up {number}"))
             answerer.submit(Send(A, f"down {number}"))
             await asyncio.sleep(0.02)
-        from focus.commands import Message
-
         await answerer.saw(Message, text="up 19")
         await caller.saw(Message, text="down 19")
         assert [said.text for said in answerer.all(Message)] == [f"up {n}" for n in range(20)]
@@ -426,8 +270,6 @@ async def test_the_old_path_carries_when_a_restart_is_never_taken_up(make: Make)
         focus.submit(Restart(A, Credentials("newhere", "H" * 24), Credentials("newthere", "T" * 24)))
         assert end.channel is not None
         end.channel.send("still here")
-        from focus.commands import Message
-
         await focus.saw(Message, text="still here")
         focus.submit(Send(A, "so am I"))
         await end.bell.until(lambda: end.texts == ["so am I"], 5, "an answer")

@@ -3,79 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from signalling.account import LinkFailed, MatrixLink
 from signalling.link import Batch, Gone, Invited, StateEvent, ToDevice, Unreachable
-from signalling.matrix import Homeserver, Login
+from signalling.matrix import Homeserver
 from signalling.rooms import FILTER
 from tests.conftest import SignUp
-from weir.homeserver import LocalHomeserver
+from tests.matrix.following import Following, Open, following, until
 
 MEMBER = "org.matrix.msc3401.call.member"
-
-
-class Following:
-    """A link whose batches are handled at once and kept."""
-
-    def __init__(self, link: MatrixLink) -> None:
-        self.link = link
-        self.batches: asyncio.Queue[Batch] = asyncio.Queue()
-        self.task = asyncio.create_task(self._follow())
-
-    async def _follow(self) -> None:
-        async for batch in self.link.batches():
-            self.batches.put_nowait(batch)
-
-    async def next(self) -> Batch:
-        """The next batch; what the follower raised is raised here."""
-        waiting = asyncio.ensure_future(self.batches.get())
-        done, _ = await asyncio.wait({waiting, self.task}, timeout=15, return_when=asyncio.FIRST_COMPLETED)
-        assert done, "no batch came"
-        if waiting not in done:
-            waiting.cancel()
-            self.task.result()
-        return waiting.result()
-
-    async def message(self) -> ToDevice:
-        while True:
-            batch = await self.next()
-            if batch.messages:
-                assert len(batch.messages) == 1
-                return batch.messages[0]
-
-    async def room_event(self) -> StateEvent | Invited | Gone:
-        while True:
-            batch = await self.next()
-            if batch.rooms:
-                return batch.rooms[-1]
-
-
-Open = Callable[[Login, str], MatrixLink]
-
-
-@pytest.fixture
-def at(homeserver: LocalHomeserver, tmp_path: Path) -> Open:
-    return lambda login, store: MatrixLink(
-        homeserver.base_url, login.access_token, login.user_id, login.device_id, tmp_path / store
-    )
-
-
-@asynccontextmanager
-async def following(link: MatrixLink) -> AsyncIterator[Following]:
-    await link.start()
-    follower = Following(link)
-    try:
-        yield follower
-    finally:
-        follower.task.cancel()
-        await asyncio.gather(follower.task, return_exceptions=True)
-        await link.close()
 
 
 async def test_an_invite_a_join_and_call_state_come_in_order(sign_up: SignUp, at: Open) -> None:
@@ -356,66 +297,3 @@ async def test_one_time_keys_are_filled_up_when_used(pair: tuple[Following, Foll
         await asker.send_to_device("m.x", {focus.link.user: {focus.link.device: {}}})
         await focus.message()
     assert len(taken) >= 79
-
-
-# What cannot go on.
-
-
-async def test_a_lost_store_is_refused_and_says_what_to_do(sign_up: SignUp, at: Open) -> None:
-    focus = await (await sign_up("focus")).whoami()
-    async with following(at(focus, "first")) as follower:
-        await follower.next()
-    link = at(focus, "second")
-    with pytest.raises(LinkFailed, match="--new-device"):
-        await link.start()
-    await link.close()
-
-
-@pytest.mark.parametrize(
-    ("wrong", "word"),
-    [
-        (lambda login: Login(login.user_id, "OTHER", login.access_token), "matrix.device"),
-        (lambda login: Login("@other:localhost", login.device_id, login.access_token), "matrix.user"),
-        (lambda login: Login(login.user_id, login.device_id, "syt_wrong"), "weir setup"),
-    ],
-)
-async def test_a_wrong_account_is_refused_and_says_what_to_do(
-    sign_up: SignUp, at: Open, wrong: Callable[[Login], Login], word: str
-) -> None:
-    link = at(wrong(await (await sign_up("focus")).whoami()), "f")
-    with pytest.raises(LinkFailed, match=word):
-        await link.start()
-    await link.close()
-
-
-async def test_signing_the_device_out_ends_the_link(sign_up: SignUp, at: Open) -> None:
-    focus = await sign_up("focus")
-    async with following(at(await focus.whoami(), "f")) as follower:
-        await follower.next()
-        await focus.request("POST", "/_matrix/client/v3/logout")
-        with pytest.raises(LinkFailed, match="signed the focus out"):
-            await follower.next()
-
-
-async def test_a_failing_homeserver_is_waited_for(
-    sign_up: SignUp, at: Open, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    alice, focus = await sign_up("alice"), await (await sign_up("focus")).whoami()
-    monkeypatch.setattr("signalling.account.FIRST_PAUSE", 0.05)
-    link = at(focus, "f")
-    async with following(link) as follower:
-        await follower.next()
-        there, link._server.base_url = link._server.base_url, "http://127.0.0.1:9"
-        await alice.send_to_device("m.x", {focus.user_id: {focus.device_id: {"n": 1}}})
-        assert (await follower.message()).content == {"n": 1}  # the poll that was under way
-        await until(lambda: link.faults["sync_failed"] >= 2)
-        await alice.send_to_device("m.x", {focus.user_id: {focus.device_id: {"n": 2}}})
-        link._server.base_url = there
-        assert (await follower.message()).content == {"n": 2}
-
-
-async def until(true: Callable[[], bool]) -> None:
-    while not true():  # noqa: ASYNC110  # the link's own pace: it has no event for a failure
-        await asyncio.sleep(0.02)
-
-

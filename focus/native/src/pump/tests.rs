@@ -6,6 +6,7 @@ use super::bell::Watch;
 use super::*;
 use crate::command::{Credentials, Loss, Name, Open, Role};
 
+mod clients;
 mod together;
 
 const HOME: &str = "127.0.0.1";
