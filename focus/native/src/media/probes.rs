@@ -1,14 +1,17 @@
 //! Any bytes at the surfaces of the packet path: packets, reports, extensions, descriptors. See `crate::probes`.
 
+mod ledger;
+
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::bytes::{packet, vp8};
 use super::dependency::Templates;
-use super::{Media, PeerKey, Sinks, av1, extensions, frame, rtcp as reports, rtp as packets, twcc};
+use super::{Media, PeerKey, av1, extensions, frame, rtcp as reports, rtp as packets, twcc};
 use crate::command::{Codec, Expect, Extensions, Format, Highest, Kind, Rid, Route, RouteId, Tally};
 use crate::probes::Input;
+use ledger::Ledger;
 
 const PUBLISHER: PeerKey = 0;
 const SINK: PeerKey = 1;
@@ -31,52 +34,6 @@ const IDS: Extensions = Extensions {
     dependency_descriptor: 12,
     abs_capture_time: 7,
 };
-
-/// What left, held to the promises that every sink relies on.
-#[derive(Default)]
-struct Ledger {
-    /// SSRC and extended sequence number: twice the same is one nonce for two packets.
-    sealed: HashSet<(u32, u64)>,
-    /// Of the first track's route.
-    numbers: Vec<u64>,
-    bytes: usize,
-}
-
-impl Sinks for Ledger {
-    fn connected(&self, _: PeerKey) -> bool {
-        true
-    }
-
-    fn rtp(
-        &mut self,
-        to: PeerKey,
-        index: u64,
-        room: usize,
-        write: &mut dyn FnMut(&mut [u8]) -> usize,
-    ) -> Option<usize> {
-        assert_eq!(to, SINK, "the publisher is sent nothing");
-        let mut out = vec![0xEE; room];
-        assert_eq!(write(&mut out), room, "exactly the room that was asked for");
-        // Extensions are ours, so that it may be a little longer than what a peer may send.
-        let head = packets::parse(out.get(..room.min(packets::LONGEST)).unwrap_or_default());
-        let sequence = out.get(2..4).and_then(|two| two.try_into().ok()).map(u16::from_be_bytes);
-        assert_eq!(sequence, Some(index as u16));
-        let ssrc = out.get(8..12).and_then(|four| four.try_into().ok()).map(u32::from_be_bytes).expect("a header");
-        assert!(room > packets::LONGEST || head.is_some_and(|head| head.ssrc == ssrc), "what is sent can be read");
-        assert!(self.sealed.insert((ssrc, index)), "number {index} of {ssrc:x} went out twice");
-        if ssrc == ROUTED {
-            self.numbers.push(index);
-        }
-        self.bytes += room;
-        Some(room)
-    }
-
-    fn rtcp(&mut self, _: PeerKey, compound: &[u8]) -> Option<usize> {
-        assert!(!reports::parse(compound).any(|report| report == reports::Report::Malformed), "{compound:?}");
-        self.bytes += compound.len();
-        Some(compound.len())
-    }
-}
 
 /// Tracks of every format from a publisher to a sink.
 struct Relay {
