@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from actions import Connect, Control, Media, Miss, Sent, Step, Submit, Tick, Timed, Totals
-from focus.commands import Drop, Estimate, Event, Expect, Extensions, Levels, Rates, Route
+from focus.commands import Close, Drop, Estimate, Event, Expect, Extensions, Levels, Rates, Route
 from focus.vocabulary import PeerId
 from media_bytes import Rtp, read
 from told import Told, tell
@@ -26,6 +26,8 @@ class Chosen(StrEnum):
     "Packets out carry transport-wide numbers where the sink negotiated them, without a gap for each peer."
     FEEDBACK_READ = "feedback_read"
     "Transport-wide feedback of subscribers is read, so that a malformed one is counted."
+    LINK_ESTIMATED = "link_estimated"
+    "Whose feedback tells of packets has its link estimated from them, and no more from what it says of it (REMB)."
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +73,8 @@ class Comparison:
         "As of the tick before, on both sides."
         self._feedback = 0
         "Packets of transport-wide feedback that came in since then."
+        self._estimated: set[PeerId] = set()
+        "Peers whose feedback told of packets."
         self._at: tuple[int, float, str] = (0, 0.0, "")
 
     def run(self, actions: Sequence[Timed], law: Sequence[Step], other: Sequence[Step]) -> Verdict:
@@ -82,8 +86,13 @@ class Comparison:
                 for ssrc in (route.ssrc, route.rtx_ssrc):
                     if ssrc is not None:
                         self._ids[route.peer, ssrc] = route.extensions
+            if isinstance(action, Submit) and isinstance(action.command, Close):
+                self._estimated.discard(action.command.peer)
             if isinstance(action, Control):
-                self._feedback += feedback_in(action.compound)
+                told = feedback_in(action.compound)
+                self._feedback += told
+                if told and action.peer not in self._estimated:
+                    self._first_told(action.peer, one.events, two.events)
             if one.sent != two.sent:
                 self._sent(one.sent, two.sent)
             if one.events != two.events:
@@ -148,8 +157,17 @@ class Comparison:
             edges, edges_too = sorted(edges, key=repr), sorted(edges_too, key=repr)
         if edges != edges_too:
             self._differ("events", edges, edges_too)
+        for peer in self._estimated:
+            for side in (levels, levels_too):
+                self.verdict.chosen[Chosen.LINK_ESTIMATED] += side.pop(("estimate", peer), None) is not None
         if levels != levels_too:
             self._differ("levels", levels, levels_too)
+
+    def _first_told(self, peer: PeerId, law: list[Event], other: list[Event]) -> None:
+        """Transport-wide feedback came: whether only the other side took an estimate from it."""
+        here, there = (any(isinstance(one, Estimate) and one.peer == peer for one in side) for side in (law, other))
+        if there and not here:
+            self._estimated.add(peer)
 
     def _totals(self, law: Totals, other: Totals) -> None:
         for name in sorted(law.keys() | other.keys()):

@@ -12,7 +12,7 @@ import pytest
 
 from actions import Action, Connect, Control, Media, Miss, Step, Submit, Tick, Timed
 from compare import Chosen
-from focus.commands import Drop, Levels
+from focus.commands import Drop, Estimate, Levels
 from focus.native import available
 from focus.reference import feedback, rewriter, route, rtcp, session, source, vp8
 from focus.reference.rewriter import Numbers, Rewriter
@@ -26,6 +26,8 @@ from scenario import scenario
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 QUICK = range(200)
+FED_BACK = 290
+"A seed in which feedback tells of packets, and REMB comes before and after."
 "Seeds; `bench/differential.py`, and with it `make soak`, runs 10,000."
 OTHERS = [pytest.param(ReferenceTable, id="reference")]
 "Compared with the law. The reference engine itself has no chance of its own: it does the same again."
@@ -136,3 +138,23 @@ def test_a_level_and_an_edge_that_differ_are_found() -> None:
 
     found = [str(one) for seed in QUICK for one in judge(seed, *kept(seed), Louder).differences]
     assert found and all("levels" in one for one in found)
+
+
+def test_an_estimate_that_differs_is_found_unless_feedback_told_of_packets() -> None:
+    class Doubtful(ReferenceTable):
+        def drain(self) -> list[Any]:
+            return [
+                Estimate(event.peer, event.bps + 1) if isinstance(event, Estimate) else event
+                for event in super().drain()
+            ]
+
+    actions, steps = kept(FED_BACK)
+    found = judge(FED_BACK, actions, steps, Doubtful)
+    assert found.differences and all(one.what == "levels" for one in found.differences)
+    assert Chosen.LINK_ESTIMATED not in found.chosen
+
+
+@pytest.mark.skipif(not available(), reason="only the native engine estimates links")
+def test_a_link_is_estimated_from_feedback_and_not_from_what_is_said_of_it_later() -> None:
+    found = judge(FED_BACK, *kept(FED_BACK), NativeTable)
+    assert not found.differences and found.chosen[Chosen.LINK_ESTIMATED] > 1
