@@ -50,6 +50,13 @@ impl Watch {
         Self(fds.into_iter().map(|fd| libc::pollfd { fd, events: libc::POLLIN, revents: 0 }).collect())
     }
 
+    /// Look which of these are readable now. One that is negative is nobody.
+    pub fn look(&mut self, fds: impl Iterator<Item = RawFd>) {
+        self.0.clear();
+        self.0.extend(fds.map(|fd| libc::pollfd { fd, events: libc::POLLIN, revents: 0 }));
+        self.wait(Some(Duration::ZERO));
+    }
+
     /// Wait until one is readable or this long; None is for ever.
     pub fn wait(&mut self, timeout: Option<Duration>) {
         self.wait_for(self.0.len(), timeout);
@@ -105,6 +112,17 @@ mod tests {
         bell.hear();
         watch.wait(Some(Duration::ZERO));
         assert!(!watch.readable(0));
+    }
+
+    #[test]
+    fn who_is_looked_at_may_be_others_each_time_and_nobody() {
+        let bells = [Bell::new().expect("a bell"), Bell::new().expect("a bell")];
+        let mut watch = Watch::new([]);
+        bells[1].ring();
+        watch.look([-1, bells[1].fd(), bells[0].fd()].into_iter());
+        assert_eq!([0, 1, 2, 3].map(|place| watch.readable(place)), [false, true, false, false]);
+        watch.look([bells[1].fd()].into_iter());
+        assert_eq!([0, 1].map(|place| watch.readable(place)), [true, false]);
     }
 
     #[test]

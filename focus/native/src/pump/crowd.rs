@@ -35,8 +35,9 @@ pub struct Settings {
     pub opened: u64,
     /// Let the kernel join datagrams that come in (UDP_GRO).
     pub joined: bool,
-    /// How long sockets are left alone after a look at them. With none, every datagram that finds the thread asleep
-    /// wakes it up, which on loopback costs its sender; arrivals are stamped by the kernel either way.
+    /// How long sockets are left alone after a look at them. With none, the kernel tells which have something to read,
+    /// and every datagram that finds the thread asleep wakes it up, both of which on loopback cost its sender; else each
+    /// is asked. Arrivals are stamped by the kernel either way.
     pub rest: Duration,
 }
 
@@ -155,7 +156,9 @@ impl Crowded {
         self.table(|table, now| {
             let taken = || io::Error::new(io::ErrorKind::AlreadyExists, format!("{} is there already", open.peer));
             let key = table.crowd.open(now, &open).ok_or_else(taken)?;
-            locked(&self.watcher).watch(socket.fd(), key)?;
+            if self.settings.rest.is_zero() {
+                locked(&self.watcher).watch(socket.fd(), key)?;
+            }
             if table.sockets.len() <= key as usize {
                 table.sockets.resize_with(key as usize + 1, || None);
             }
@@ -232,15 +235,15 @@ impl Drop for Crowded {
 /// The thread: wait, read, look what is due, send.
 fn run(shared: &Shared, mut epoll: Epoll, settings: &Settings) {
     let mut watch = Watch::new([epoll.fd(), shared.work.fd()]);
+    let mut rested = (!settings.rest.is_zero()).then(|| Watch::new([]));
     let mut inlet = Inlet::with(settings.joined, true);
     let mut ready = Vec::new();
     let mut deadline = Instant::now();
     while !shared.over.load(Ordering::Acquire) {
         let idle = deadline.saturating_duration_since(Instant::now());
-        if settings.rest.is_zero() {
-            watch.wait(Some(idle));
-        } else {
-            thread::sleep(idle.min(settings.rest));
+        match rested {
+            None => watch.wait(Some(idle)),
+            Some(_) => thread::sleep(idle.min(settings.rest)),
         }
         // The lock is not fair: who asks goes first.
         while shared.asking.load(Ordering::SeqCst) > 0 {
@@ -249,7 +252,12 @@ fn run(shared: &Shared, mut epoll: Epoll, settings: &Settings) {
         let mut table = locked(&shared.table);
         shared.work.hear();
         // What is due goes out before what has come is read: a schedule is kept first.
-        turn(&mut table, shared, &mut epoll, &mut inlet, &mut ready);
+        send(&mut table, shared);
+        match &mut rested {
+            None => told(&mut table, shared, &mut epoll, &mut inlet, &mut ready),
+            Some(sockets) => asked(&mut table, shared, sockets, &mut inlet),
+        }
+        table.flush();
         deadline = table.crowd.deadline();
         let news = table.crowd.has_news();
         drop(table);
@@ -259,11 +267,15 @@ fn run(shared: &Shared, mut epoll: Epoll, settings: &Settings) {
     }
 }
 
-fn turn(table: &mut Table, shared: &Shared, epoll: &mut Epoll, inlet: &mut Inlet, ready: &mut Vec<u32>) {
+fn send(table: &mut Table, shared: &Shared) {
     table.figures.wakeups += 1;
     let at = shared.moment();
     table.crowd.tick(&at);
     table.flush();
+}
+
+/// Read the sockets that the kernel names.
+fn told(table: &mut Table, shared: &Shared, epoll: &mut Epoll, inlet: &mut Inlet, ready: &mut Vec<u32>) {
     for _ in 0..MOST_LISTS {
         let more = epoll.ready(ready);
         let at = shared.moment();
@@ -274,7 +286,17 @@ fn turn(table: &mut Table, shared: &Shared, epoll: &mut Epoll, inlet: &mut Inlet
             break;
         }
     }
-    table.flush();
+}
+
+/// Read the sockets that have something when each is asked.
+fn asked(table: &mut Table, shared: &Shared, sockets: &mut Watch, inlet: &mut Inlet) {
+    sockets.look(table.sockets.iter().map(|socket| socket.as_ref().map_or(-1, Socket::fd)));
+    let at = shared.moment();
+    for key in 0..table.sockets.len() {
+        if sockets.readable(key) {
+            read(table, key as u32, &at, inlet);
+        }
+    }
 }
 
 fn read(table: &mut Table, key: u32, at: &Moment, inlet: &mut Inlet) {
