@@ -280,7 +280,7 @@ class Session:
                 self.emit(Levels(track.expect.track, track.loudness.newest, bytes(track.loudness.recent)))
 
     def second(self, now: float) -> None:
-        """Every second: reports both ways, and measured rates."""
+        """Every second: measured rates, and the report to who sends."""
         self._left = MOST_PACKETS
         blocks = []
         for track in self.tracks.values():
@@ -296,6 +296,9 @@ class Session:
                 self.emit(Rates(track.expect.track, tuple(rates), tuple(parts)))
         if blocks:
             self.send(rtcp.receiver_report(OUR_SSRC, blocks))
+
+    def report_all(self, now: float) -> None:
+        """Once a second, the peers in turn: all at once would make everything that flows wait."""
         for route in self.sinks.values():
             route.second()
             self._report(route, now, due=True)

@@ -48,6 +48,9 @@ class Table:
         self._edges: list[Event] = []
         self._levels: dict[tuple[type[Event], str], Event] = {}
         self._beat = 0
+        self._turns: dict[PeerId, int] = {}
+        "How many peers were opened before each: when in a second it is told of what it gets."
+        self._opened = 0
 
     # Events.
 
@@ -82,6 +85,8 @@ class Table:
         session = Session(name, self.tally, self.emit, send)
         session.neighbours = self._sessions.get
         self._sessions[name] = session
+        self._turns[name] = self._opened
+        self._opened += 1
         return session
 
     def close(self, name: PeerId) -> bool:
@@ -89,6 +94,7 @@ class Table:
         session = self._sessions.pop(name, None)
         if session is None:
             return False
+        del self._turns[name]
         for route in [r for r in self._routes.values() if r.route.peer == name]:
             self._unroute(route.route.route)
         for track in [t for t, (owner, _) in self._tracks.items() if owner is session]:
@@ -194,10 +200,12 @@ class Table:
     def tick(self, now: float) -> None:
         """Every `TICK`: each session does what is due."""
         self._beat += 1
-        for session in list(self._sessions.values()):
+        for name, session in list(self._sessions.items()):
             session.tick(now)
             if self._beat % FEEDBACK == 0:
                 session.feedback()
             session.levels(self._beat)
             if self._beat % SECOND == 0:
                 session.second(now)
+            if (self._beat + self._turns[name]) % SECOND == 0:
+                session.report_all(now)

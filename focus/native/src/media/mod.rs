@@ -114,6 +114,8 @@ pub struct Media {
     epoch: Instant,
     /// Ticks so far.
     beat: u64,
+    /// Peers ever opened.
+    opened: u64,
     peers: Slab<Peer>,
     /// In the order in which they were opened.
     order: Vec<PeerKey>,
@@ -144,6 +146,7 @@ impl Media {
         Self {
             epoch,
             beat: 0,
+            opened: 0,
             peers: Slab::default(),
             order: Vec::new(),
             tracks: Slab::default(),
@@ -168,7 +171,8 @@ impl Media {
     /// A peer that may publish and receive. Said twice, it changes nothing.
     pub fn open(&mut self, peer: PeerKey, name: Name) {
         if self.peers.get(peer).is_none() {
-            self.peers.put(peer, Peer::new(name));
+            self.peers.put(peer, Peer::new(name, self.opened));
+            self.opened += 1;
             self.order.push(peer);
         }
     }

@@ -37,6 +37,10 @@ impl Media {
             if self.beat.is_multiple_of(SECOND) {
                 self.second(peer, now, sinks, tally);
             }
+            let turn = self.peers.get(peer).map_or(0, |peer| peer.turn);
+            if (self.beat + turn).is_multiple_of(SECOND) {
+                self.report_all(peer, now, sinks, tally);
+            }
         }
     }
 
@@ -111,7 +115,7 @@ impl Media {
         });
     }
 
-    /// Reports both ways, and measured rates.
+    /// Measured rates, and the report to who sends.
     fn second<S: Sinks>(&mut self, peer: PeerKey, now: Seconds, sinks: &mut S, tally: &mut Tally) {
         let mut blocks = [Block::default(); MOST_BLOCKS];
         let mut count = 0;
@@ -142,8 +146,13 @@ impl Media {
             rtcp::receiver_report(&mut self.scratch, OUR_SSRC, blocks);
             Self::say(peer, &self.scratch, sinks, tally);
         }
-        let Some(receiver) = self.peers.get_mut(peer) else { return };
-        receiver.left = MOST_PACKETS;
+        if let Some(sender) = self.peers.get_mut(peer) {
+            sender.left = MOST_PACKETS;
+        }
+    }
+
+    /// Once a second, the peers in turn: all at once would make everything that flows wait.
+    fn report_all<S: Sinks>(&mut self, peer: PeerKey, now: Seconds, sinks: &mut S, tally: &mut Tally) {
         let mut at = 0;
         while let Some((_, key)) = self.peers.get(peer).and_then(|peer| peer.sinks.get(at).copied()) {
             at += 1;

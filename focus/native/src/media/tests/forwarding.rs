@@ -268,8 +268,37 @@ fn sender_reports_are_passed_on_at_once_and_each_second_on_the_streams_clock() {
     assert_eq!(reports.len(), 2);
     let (first, second) = (&reports[0].1, &reports[1].1);
     assert_eq!(bytes::word(first, 12), relay.got()[0].timestamp);
-    assert_eq!(bytes::word(second, 12).wrapping_sub(bytes::word(first, 12)), 88_200);
+    assert_eq!(bytes::word(second, 12).wrapping_sub(bytes::word(first, 12)), 86_400);
     assert_eq!((bytes::word(second, 4), bytes::word(second, 16)), (1000, 1));
     let received = relay.asked(P, 201);
     assert_eq!((received.len(), bytes::word(&received[0].1, 4)), (1, 0x1000));
+}
+
+#[test]
+fn each_sink_has_a_report_each_second_and_not_all_at_the_same_time() {
+    let mut relay = Relay::new(&[], &[0x1000]);
+    let sinks = S + 1..S + 100;
+    for sink in sinks.clone() {
+        let name = format!("s{sink}");
+        relay.media.open(sink, Arc::from(name.as_str()));
+        let route = Route { route: u64::from(sink), peer: Arc::from(name), ssrc: SSRC + 2 * sink, ..route() };
+        assert!(relay.media.route(sink, Route { rtx_ssrc: None, ..route }));
+        let now = relay.at(0.0);
+        let (sinks, tally) = (&mut relay.sinks, &mut relay.tally);
+        assert!(relay.media.set_layer(now, u64::from(sink), Some(Rid::from("")), Highest::ALL, sinks, tally));
+    }
+    let mut camera = Camera::new(0x1000, "");
+    let stamp = camera.timestamp;
+    relay.publish(&camera.frame(true, 1), 0.0);
+    relay.control(P, &bytes::sender_report(0x1000, 1000.0, stamp), 0.0);
+    relay.sinks.rtcp.clear();
+    for beat in 1..=150 {
+        let before = relay.sinks.rtcp.len();
+        relay.tick(f64::from(beat) / 50.0);
+        let told = relay.sinks.rtcp[before..].iter().filter(|sent| sinks.contains(&sent.0)).count();
+        assert!(told <= 2, "{told} reports at beat {beat}");
+    }
+    for sink in sinks {
+        assert_eq!(relay.asked(sink, 200).len(), 3, "sink {sink}");
+    }
 }

@@ -48,6 +48,8 @@ impl Two {
         let tables = [Media::new(epoch), Media::new(epoch)];
         let mut made = Self { tables, sinks: Default::default(), tally: Tally::default(), epoch };
         made.tables[0].open(P, Arc::from("p"));
+        // Whoever came before: reports come to both sinks at the same time of a second.
+        made.tables[1].open(7, Arc::from("o"));
         made.tables[1].open(S, Arc::from("s"));
         assert!(made.tables[0].expect(P, expect.clone()));
         made.begin(expect, route);
