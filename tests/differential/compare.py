@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from actions import Connect, Control, Media, Miss, Sent, Step, Submit, Tick, Timed, Totals
-from focus.commands import Close, Drop, Estimate, Event, Expect, Extensions, Levels, Rates, Route
+from focus.commands import Drop, Estimate, Event, Expect, Extensions, Levels, Rates, Route
 from focus.vocabulary import PeerId
 from media_bytes import Rtp, read
 from told import Told, tell
@@ -27,7 +27,7 @@ class Chosen(StrEnum):
     FEEDBACK_READ = "feedback_read"
     "Transport-wide feedback of subscribers is read, so that a malformed one is counted."
     LINK_ESTIMATED = "link_estimated"
-    "Whose feedback tells of packets has its link estimated from them, and no more from what it says of it (REMB)."
+    "Whose feedback tells of packets has its link estimated from them. What follows rests on that: not compared."
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +73,6 @@ class Comparison:
         "As of the tick before, on both sides."
         self._feedback = 0
         "Packets of transport-wide feedback that came in since then."
-        self._estimated: set[PeerId] = set()
-        "Peers whose feedback told of packets."
         self._at: tuple[int, float, str] = (0, 0.0, "")
 
     def run(self, actions: Sequence[Timed], law: Sequence[Step], other: Sequence[Step]) -> Verdict:
@@ -86,13 +84,12 @@ class Comparison:
                 for ssrc in (route.ssrc, route.rtx_ssrc):
                     if ssrc is not None:
                         self._ids[route.peer, ssrc] = route.extensions
-            if isinstance(action, Submit) and isinstance(action.command, Close):
-                self._estimated.discard(action.command.peer)
             if isinstance(action, Control):
                 told = feedback_in(action.compound)
                 self._feedback += told
-                if told and action.peer not in self._estimated:
-                    self._first_told(action.peer, one.events, two.events)
+                if told and estimates(two.events, action.peer) and not estimates(one.events, action.peer):
+                    self.verdict.chosen[Chosen.LINK_ESTIMATED] += 1
+                    break
             if one.sent != two.sent:
                 self._sent(one.sent, two.sent)
             if one.events != two.events:
@@ -157,17 +154,8 @@ class Comparison:
             edges, edges_too = sorted(edges, key=repr), sorted(edges_too, key=repr)
         if edges != edges_too:
             self._differ("events", edges, edges_too)
-        for peer in self._estimated:
-            for side in (levels, levels_too):
-                self.verdict.chosen[Chosen.LINK_ESTIMATED] += side.pop(("estimate", peer), None) is not None
         if levels != levels_too:
             self._differ("levels", levels, levels_too)
-
-    def _first_told(self, peer: PeerId, law: list[Event], other: list[Event]) -> None:
-        """Transport-wide feedback came: whether only the other side took an estimate from it."""
-        here, there = (any(isinstance(one, Estimate) and one.peer == peer for one in side) for side in (law, other))
-        if there and not here:
-            self._estimated.add(peer)
 
     def _totals(self, law: Totals, other: Totals) -> None:
         for name in sorted(law.keys() | other.keys()):
@@ -201,6 +189,11 @@ def feedback_in(compound: bytes) -> int:
         found += compound[0] & 31 == 15 and compound[1] == 205
         compound = compound[4 * (int.from_bytes(compound[2:4], "big") + 1) :]
     return found
+
+
+def estimates(events: list[Event], peer: PeerId) -> bool:
+    """Whether a peer's link was estimated."""
+    return any(isinstance(event, Estimate) and event.peer == peer for event in events)
 
 
 def parted(events: list[Event]) -> tuple[list[Event], dict[tuple[str, str], Event]]:
