@@ -279,3 +279,23 @@ fn a_thin_path_that_got_thinner_is_known_before_its_queue_is_full() {
         assert!(found.estimate < 0.4e6 && flows[0].lost == 0, "{phase}: {}, {} lost", found.estimate, flows[0].lost);
     }
 }
+
+#[test]
+fn a_path_that_gets_thin_while_a_probe_leaves_is_known_as_soon() {
+    for from in [20.0, 21.1, 22.2, 23.3, 24.6, 26.1, 27.9, 29.7, 31.8, 33.2] {
+        let (mut flows, mut link) = ([Flow::new(3e6)], Link { delay: 0.02, ..link(1.2e6) });
+        flows[0].has = 0.9e6;
+        let mut now = from;
+        run(&mut flows, &mut link, 0.0, now);
+        while flows[0].probing.is_none() {
+            run(&mut flows, &mut link, now, now + 0.001);
+            now += 0.001;
+        }
+        (flows[0].lost, link.rate) = (0, 0.35e6);
+        let known = (1..500).find(|at| {
+            let at = now + 0.001 * f64::from(*at);
+            run(&mut flows, &mut link, at - 0.001, at).estimate < 0.4e6
+        });
+        assert!(known.is_some_and(|at| at <= 170), "{from}: {known:?} ms");
+    }
+}

@@ -260,3 +260,44 @@ fn what_a_link_carries_is_found_in_whatever_moment_it_is_told_of() {
         assert!(link.estimate > 8_000_000, "{late}: {}", link.estimate);
     }
 }
+
+/// Bits a second at which a frame leaves that has to wait, as a part of what the link was told to carry.
+fn pace(link: &mut Link) -> f64 {
+    link.relay.sinks.rtp.clear();
+    let mut frame = link.camera.frame(false, 6);
+    frame.iter_mut().for_each(|packet| packet.resize(1100, 7));
+    link.relay.publish(&frame, link.now);
+    let (mut left, mut bytes) = (vec![], 0);
+    for step in 0..400 {
+        let now = link.now + f64::from(step) * 0.001;
+        let at = link.relay.at(now);
+        if link.relay.media.pace_deadline().is_some_and(|due| due <= at) {
+            link.relay.media.pace(at, &mut link.relay.sinks, &mut link.relay.tally);
+        }
+        let sent = std::mem::take(&mut link.relay.sinks.rtp);
+        if !sent.is_empty() {
+            left.push((now, bytes));
+            bytes += sent.iter().map(|sent| sent.2.len()).sum::<usize>();
+        }
+    }
+    let ((first, _), (last, before)) = (left[0], left[left.len() - 1]);
+    8.0 * before as f64 / (last - first) / link.estimate as f64
+}
+
+#[test]
+fn pictures_leave_a_little_faster_than_a_link_carries_and_behind_a_queue_no_faster() {
+    let paces = |queued: bool| {
+        let found = (0..15).map(|more| {
+            let mut link = Link::new(4_000_000);
+            link.run(6.0 + 0.1 * f64::from(more), 450e3, 500e3);
+            link.run(if queued { 0.4 } else { 0.0 }, 450e3, 250e3);
+            pace(&mut link)
+        });
+        let mut found: Vec<f64> = found.collect();
+        found.sort_by(f64::total_cmp);
+        found[7]
+    };
+    let (free, queued) = (paces(false), paces(true));
+    assert!((1.1..1.35).contains(&free), "{free}");
+    assert!((0.9..1.05).contains(&queued), "{queued}");
+}
