@@ -77,11 +77,12 @@ class Line:
     sctp_port: int | None = None
     max_message: int = 65536
     "Bytes of one data channel message that the peer takes (RFC 8841 §6)."
+    kind: Kind | None = field(init=False, compare=False, repr=False)
+    "For audio and video. It is asked for all the time."
 
-    @property
-    def kind(self) -> Kind | None:
-        """The kind, for audio and video."""
-        return KINDS.get(self.media)
+    def __post_init__(self) -> None:
+        """Look the kind up, once."""
+        object.__setattr__(self, "kind", KINDS.get(self.media))
 
     @property
     def sends(self) -> bool:
