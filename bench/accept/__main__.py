@@ -67,6 +67,8 @@ def judge(row: Row) -> tuple[str, str]:
 def show(row: Row, state: str, figure: str) -> None:
     """Print one row: state, issue, name, figure, line, command."""
     print(f"{state:7} | {row.issue} {row.name} | {figure or '-'} | {row.line} | {row.command or '-'}", flush=True)
+    if state == SHORT and row.beyond:
+        print(f"        | beyond reach here: {row.beyond}", flush=True)
 
 
 def benches() -> None:

@@ -27,6 +27,8 @@ class Row:
     "None: the last line of the output."
     minutes: float = 10.0
     "A command that takes longer falls short."
+    beyond: str = ""
+    "Evidence that the promise cannot be kept on this kind of machine, shown where the row is short: it stays short."
 
 
 def last_line(output: str) -> str | None:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from bench import audio, loss, packet_cost, restart, rooms, signalling, storm, switch_time, workers
+from bench import audio, join_cpu, loss, packet_cost, restart, rooms, signalling, storm, switch_time, workers
 from bench.accept.row import Row
 from bench.accept.rows import ROWS
 from bench.forwarding import cases, cost
@@ -39,7 +39,9 @@ STRETCH = Stretch(10.0, 0.05, 1000, 1000, 0, (0.001, 0.002))
 SINKS = {"received": 1000, "latency_us_p50": 90, "latency_us_p99": 400, "latency_us_most": 500}
 TAKEN = cost.Taken(1.0, 0.002, 1000, SINKS, {}, 1)
 ROW = cost.row([TAKEN], [cost.Taken(1.0, 0.0015, 1000, SINKS, {}, 0)])
-MORE = {"allocations_per_packet": 0.0, "reference_us_per_packet": 20.0, "coalesced_us_per_packet": 3.2}
+MORE = {
+    "allocations_per_packet": 0.0, "reference_us_per_packet": 20.0, "coalesced_us_per_packet": 3.2, "floor_us": 3.1,
+}  # fmt: skip
 NATIVE = cases.told(
     "bursts", cases.Effort(100, 1.0, 1, frozenset()), cases.BURSTS, ROW | MORE, {"plain sinks": ROW, "GRO sinks": ROW}
 )
@@ -65,7 +67,9 @@ SAMPLES: dict[str, dict[str, Any]] = {
     "restart": restart.judged([{"Ada": 1.0, restart.PAGE: 1.5}], 1, True),
     "signalling": signalling.verdict([STAGE]),
     "join": {"p50_ms": 416, "p95_ms": 446, "failed": 0, "focus_cpu_ms_per_join": 24.7},
-    "join-cpu": {"cpu_ms_per_join": 2.5, "by_people": {"2": 1.5, "10": 2.5, "50": 20.0}, "load": 1.0},
+    "join-cpu": join_cpu.judged(
+        [{"people": people, "cpu_ms": 0.5 * people, "python_ms": 0.1 * people} for people in (1, 2, 10, 50)]
+    ) | {"load": 1.0},
     "garbage": {
         "added_loss": 0.0, "reply_bytes": 0, "rss_added_mb": 0.2, "cores": 0.07, "cores_quiet": 0.01, "load": 1.0,
     },

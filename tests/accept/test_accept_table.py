@@ -72,7 +72,11 @@ def test_the_command_decides(
 def test_the_tally_is_the_last_line(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    rows = (Row(3, "a", "good", "echo 1"), Row(3, "b", "bad", "echo 2; false"), Row(4, "c", "later"))
+    rows = (
+        Row(3, "a", "good", "echo 1", beyond="never said"),
+        Row(3, "b", "bad", "echo 2; false", beyond="the sun is too far"),
+        Row(4, "c", "later"),
+    )
     monkeypatch.setattr(accept, "ROWS", rows)
     monkeypatch.setattr(accept, "LOGS", tmp_path)
     for words, code, tally in (
@@ -82,4 +86,6 @@ def test_the_tally_is_the_last_line(
     ):
         monkeypatch.setattr("sys.argv", ["accept", *words])
         assert accept.main() == code
-        assert capsys.readouterr().out.splitlines()[-1] == tally
+        printed = capsys.readouterr().out
+        assert printed.splitlines()[-1] == tally
+        assert ("the sun is too far" in printed) == ("1 short" in tally) and "never said" not in printed
