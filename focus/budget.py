@@ -106,6 +106,13 @@ def _first(conference: Conference, found: list[Take]) -> tuple[Take, ...]:
     return tuple(take for take in found if take.route not in left_out)
 
 
+def probed(conference: Conference, peer: Peer) -> bool:
+    """Whether the engine finds out what a peer's link carries: it is told of single packets, and reads that."""
+    if not conference.wide:
+        return False
+    return any(slot.line is not None and slot.line.extensions.transport_cc for slot in peer.slots)
+
+
 def allot(conference: Conference, peer: Peer, now: float) -> Peer:
     """Share a peer's estimate among what it takes. The same peer where nothing moves."""
     if peer.estimate is None and not conference.wide:
@@ -117,9 +124,10 @@ def allot(conference: Conference, peer: Peer, now: float) -> Peer:
     if peer.estimate is None:
         return peer if needed == peer.need else replace(peer, need=needed)
     estimate = float(peer.estimate)
-    budget = estimate if conference.wide else _tried(found, peer.allotment, estimate, now)
+    known = probed(conference, peer)
+    budget = estimate if known else _tried(found, peer.allotment, estimate, now)
     allotment = allocate(found, budget, peer.allotment, now)
-    if not conference.wide and allotment.places != peer.allotment.places:
+    if not known and allotment.places != peer.allotment.places:
         # The step after this one is tried next, though nothing new may be heard.
         allotment = replace(allotment, again=min(allotment.again, now + LAG))
     same = allotment is peer.allotment and needed == peer.need

@@ -17,7 +17,7 @@ from msgspec.structs import replace
 
 from focus.allocate import HEADROOM
 from focus.ask import BITS_A_PIXEL
-from focus.budget import asks
+from focus.budget import asks, probed
 from focus.joint import PARTS, Found, Layer, Meeting, Publisher, Rates, Shown, Viewer, fixed, search
 from focus.snapshot import Conference, Tuned, Tuning
 from focus.vocabulary import Kind, PeerId, Rid, TrackId
@@ -154,7 +154,8 @@ def _links(conference: Conference) -> Mapping[PeerId, float]:
         return {}
     found: dict[PeerId, float] = {}
     for name, peer in conference.peers.items():
-        if peer.estimate is not None and peer.estimate < peer.need / HEADROOM:
+        # What a peer says of itself follows what it gets: no reason to think that it could not get more.
+        if peer.estimate is not None and peer.estimate < peer.need / HEADROOM and probed(conference, peer):
             known = conference.tuning.links.get(name, float(peer.estimate))
             found[name] = known + FOLLOWS * (peer.estimate - known)
     return found

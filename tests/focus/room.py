@@ -114,6 +114,8 @@ class Caller:
     "Whether it answers offers."
     alive: bool = True
     "Whether it answers pings."
+    tells: bool = True
+    "Whether it knows transport-wide feedback."
     local: sdp.Local = field(init=False)
     sections: tuple[sdp.Section, ...] = ()
     "The session as the focus described it last."
@@ -146,7 +148,13 @@ class Caller:
 
     def dial(self) -> list[Told]:
         """Send the first offer."""
-        return self.hear(self.room.post(Join(self.peer, self.owner, sdp.offer(self.local), (self.stream,))))
+        text = self.known(sdp.offer(self.local))
+        return self.hear(self.room.post(Join(self.peer, self.owner, text, (self.stream,))))
+
+    def known(self, text: str) -> str:
+        """A description in the words that it knows."""
+        lines = text.split("\r\n")
+        return "\r\n".join(line for line in lines if self.tells or "transport-" not in line)
 
     def join(self) -> Caller:
         """Come in and be connected, with a data channel and the answer applied."""
@@ -201,7 +209,7 @@ class Caller:
                     if self.answering:
                         self.sections = remote.sections
                         self.version += 1
-                        text = sdp.answer(self.local, remote, self.version, True)
+                        text = self.known(sdp.answer(self.local, remote, self.version, True))
                         told += self.hear(self.room.post(Answered(self.peer, text, (self.stream,))))
                 case Ping():
                     if self.alive:

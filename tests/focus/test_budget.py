@@ -13,11 +13,11 @@ from focus.vocabulary import SINGLE, Kind, Paused, Rid
 
 
 def call(
-    people: int = 4, wide: bool = True, width: int = 1280, limits: Limits | None = None
+    people: int = 4, wide: bool = True, width: int = 1280, limits: Limits | None = None, tells: bool = True
 ) -> tuple[Room, Caller, list[Caller]]:
     """A room in which everybody sends three layers, and one who watches all others at one size."""
     room = Room(wide=wide, limits=limits or Limits(rest_hold=math.inf))
-    callers = [Caller(room, chr(ord("a") + number)).join() for number in range(people)]
+    callers = [Caller(room, chr(ord("a") + number), tells=tells or number > 0).join() for number in range(people)]
     for caller in callers:
         caller.flow("f", "h", "q")
         caller.sound()
@@ -119,9 +119,12 @@ def test_a_small_change_of_estimate_is_no_news() -> None:
     assert room.peer(watcher.name) is before
 
 
+@pytest.mark.parametrize("wide", [False, True], ids=["engine reads none", "peer tells none"])
 @pytest.mark.parametrize("bps", [300_000, 900_000])
-def test_where_nobody_probes_a_receivers_own_estimate_counts_when_it_is_less_than_what_is_sent(bps: int) -> None:
-    room, watcher, others = call(wide=False)
+def test_where_nobody_probes_a_receivers_own_estimate_counts_when_it_is_less_than_what_is_sent(
+    bps: int, wide: bool
+) -> None:
+    room, watcher, others = call(wide=wide, tells=False)
     room.post(Estimate(watcher.peer, 10_000_000))
     room.wait(3)
     assert carried(room, watcher, others) == "af af af"
@@ -134,6 +137,7 @@ def test_where_nobody_probes_a_receivers_own_estimate_counts_when_it_is_less_tha
         sent = sum(ask.costs[has.places[key]] for key, ask in has.asks.items())
         room.post(Estimate(watcher.peer, int(1.1 * sent) + 10_000))
         room.wait(3)
+        assert not room.running.conference.tuning.links, "nobody's rates are moved for a link that nobody knows"
     assert carried(room, watcher, others) == "af af af"
 
 

@@ -7,7 +7,7 @@ import logging
 from dataclasses import dataclass, field
 
 import pytest
-from offers import channel, microphone, offer, picture
+from offers import TRANSPORT_CC_URI, channel, microphone, offer, picture
 from roster import CountedNames
 from table import Table
 
@@ -109,7 +109,7 @@ def watched(exchange: Exchange, conference: Name, watcher: PeerId, other: PeerId
     """Somebody wants somebody else's camera, and the client takes it."""
     exchange.board.post(conference, Wanted(watcher, (Want(str(other), "video"),), ()))
     exchange.turn()
-    text = offer(microphone(), picture(), channel(), picture("w0", "recvonly"))
+    text = offer(microphone(), picture(), channel(), picture("w0", "recvonly", f"a=extmap:5 {TRANSPORT_CC_URI}"))
     exchange.board.post(conference, Answered(watcher, text, ()))
     exchange.turn()
 
