@@ -30,6 +30,8 @@ NEWS_OF_NEED = 0.1
 "Part by which what a peer could use must move to be told."
 LAG = 2.5
 "Seconds until a receiver's own estimate is of what is sent now."
+STALE = 5.0
+"Seconds after which it is of the past: some say it with pictures only, and nothing while all are paused."
 WEIGHTS = {Class.AUDIO: 1.0, Class.SCREEN: 8.0, Class.CAMERA: 1.0}
 PINNED_WEIGHT = 8.0
 FLOOR_WEIGHT = 4.0
@@ -124,12 +126,17 @@ def allot(conference: Conference, peer: Peer, now: float) -> Peer:
     if peer.estimate is None:
         return peer if needed == peer.need else replace(peer, need=needed)
     estimate = float(peer.estimate)
-    known = probed(conference, peer)
-    budget = estimate if known else _tried(found, peer.allotment, estimate, now)
-    allotment = allocate(found, budget, peer.allotment, now)
-    if not known and allotment.places != peer.allotment.places:
-        # The step after this one is tried next, though nothing new may be heard.
-        allotment = replace(allotment, again=min(allotment.again, now + LAG))
+    if probed(conference, peer):
+        allotment = allocate(found, estimate, peer.allotment, now)
+    else:
+        budget = _tried(found, peer.allotment, estimate if now < peer.estimated_at + STALE else None, now)
+        allotment = allocate(found, budget, peer.allotment, now)
+        if allotment.places != peer.allotment.places:
+            # The step after this one is tried next, though nothing new may be heard.
+            allotment = replace(allotment, again=min(allotment.again, now + LAG))
+        elif any(place < len(found[key].options) - 1 for key, place in allotment.places.items()):
+            # What is held back need not be for ever.
+            allotment = replace(allotment, again=min(allotment.again, max(now + LAG, peer.estimated_at + STALE)))
     same = allotment is peer.allotment and needed == peer.need
     return peer if same else replace(peer, allotment=allotment, need=needed)
 
@@ -145,11 +152,12 @@ def _needed(conference: Conference, peer: Peer, found: Mapping[RouteId, Ask]) ->
     return int(whole)
 
 
-def _tried(found: Mapping[RouteId, Ask], allotment: Allotment[RouteId], estimate: float, now: float) -> float:
+def _tried(found: Mapping[RouteId, Ask], allotment: Allotment[RouteId], said: float | None, now: float) -> float:
     """What may be shared out where nobody probes.
 
     A receiver's own estimate (REMB) follows what it gets, and would never rise to the next layer by itself. So it
-    counts where it says that the link carries less than what is sent; else the next step is tried.
+    counts where it says that the link carries less than what is sent; else the next step is tried. `said`: None where
+    nothing was said of late.
     """
     if not allotment.asks:
         return math.inf
@@ -161,8 +169,10 @@ def _tried(found: Mapping[RouteId, Ask], allotment: Allotment[RouteId], estimate
         next_step = min([next_step, *(option.bps - has for option in ask.options if option.bps > has)])
     if any(move.rose and now - move.since < LAG for move in allotment.moves.values()):
         # What was told is not of what is sent now.
-        return max(estimate, sent)
-    return estimate if estimate < sent or next_step == math.inf else max(estimate, (sent + next_step) * HEADROOM + 1)
+        return max(said or 0.0, sent)
+    if said is not None and (said < sent or next_step == math.inf):
+        return said
+    return max(said or 0.0, (sent + next_step) * HEADROOM + 1)
 
 
 @lru_cache(SIZES)

@@ -240,6 +240,8 @@ class Peer(Struct, frozen=True):
     "What it gets of what it wants, as of the last settling."
     estimate: int | None = None
     "Bits a second that its link carries, None while nobody knows."
+    estimated_at: float = 0.0
+    "When that was told last, to a second (monotonic): who tells it itself may have stopped."
     allotment: Allotment[RouteId] = field(default_factory=lambda: UNSHARED)
     "What its routes have of that."
     need: int = 0

@@ -42,6 +42,8 @@ from focus.voices import heard
 
 NEWS_OF_LINK = 0.03
 "Part by which an estimate must move to be looked at."
+RENEWED = 1.0
+"Seconds after which one that says the same is news of its own."
 LOSSES = {
     commands.Loss.ICE: Reason.ICE_TIMEOUT,
     commands.Loss.DTLS: Reason.ICE_FAILED,
@@ -116,9 +118,10 @@ def _of_peer(
             reason = LOSSES[event.loss] if peer.connected_at is not None else Reason.ICE_FAILED
             return end(conference, peer.id, reason)
         case commands.Estimate():
-            if peer.estimate is not None and abs(event.bps - peer.estimate) <= NEWS_OF_LINK * peer.estimate:
+            same = peer.estimate is not None and abs(event.bps - peer.estimate) <= NEWS_OF_LINK * peer.estimate
+            if same and now < peer.estimated_at + RENEWED:
                 return conference
-            moved = replace(peer, estimate=event.bps)
+            moved = replace(peer, estimate=peer.estimate if same else event.bps, estimated_at=now)
         case _:
             assert_never(event)
     return replace(conference, peers=put(conference.peers, peer.id, moved))

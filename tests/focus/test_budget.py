@@ -141,6 +141,20 @@ def test_where_nobody_probes_a_receivers_own_estimate_counts_when_it_is_less_tha
     assert carried(room, watcher, others) == "af af af"
 
 
+@pytest.mark.parametrize("goes_on", [False, True])
+def test_what_a_receiver_said_of_its_link_holds_as_long_as_it_says_so(goes_on: bool) -> None:
+    room, watcher, others = call(tells=False)
+    room.post(Estimate(watcher.peer, 10_000_000))
+    room.wait(3)
+    room.post(Estimate(watcher.peer, 60_000))
+    assert carried(room, watcher, others) == "a- a- a-"
+    for _ in range(90):
+        room.wait(1)
+        if goes_on:
+            room.post(Estimate(watcher.peer, 60_100))
+    assert carried(room, watcher, others) == ("a- a- a-" if goes_on else "af af af")
+
+
 def test_a_camera_that_comes_back_with_its_largest_layer_first_is_not_held_back() -> None:
     room, watcher, others = call(2)
     track = room.track(others[0].name, "1")
