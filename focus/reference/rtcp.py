@@ -65,6 +65,8 @@ class Remb:
     """Receiver estimated maximum bitrate (draft-alvestrand-rmcat-remb)."""
 
     bps: int
+    ssrcs: tuple[int, ...]
+    "The streams that it is of."
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +134,8 @@ def _parse_one(count: int, kind: int, body: bytes) -> Iterator[Report]:
             yield PictureLoss(media)
     elif kind == PSFB and count == 15 and body[8:12] == b"REMB":
         (word,) = struct.unpack_from("!I", body, 12)
-        yield Remb((word & 0x3FFFF) << (word >> 18 & 0x3F))
+        named = min(word >> 24, len(body[16:]) // 4)
+        yield Remb((word & 0x3FFFF) << (word >> 18 & 0x3F), struct.unpack_from(f"!{named}I", body, 16))
 
 
 def _blocks(data: bytes, count: int) -> tuple[ReportBlock, ...]:

@@ -201,13 +201,19 @@ class Session:
                 case rtcp.PictureLoss():
                     self._picture_lost(report)
                 case rtcp.Remb():
-                    self.emit(Estimate(self.peer, report.bps))
+                    self._said(report)
                 case rtcp.Bye():
                     for ssrc in report.ssrcs:
                         if self._streams.pop(ssrc, None) is None:
                             self.tally.drop(Drop.FOREIGN_RTCP)
                 case rtcp.ReceiverReport():
                     pass
+
+    def _said(self, report: rtcp.Remb) -> None:
+        """The peer's own estimate counts if it is of every picture that is sent: some tell of each stream apart."""
+        sent = (one.route for one in self.sinks.values() if one.layer is not None and one.route.rtx_ssrc is not None)
+        if not report.ssrcs or all(route.ssrc in report.ssrcs for route in sent):
+            self.emit(Estimate(self.peer, report.bps))
 
     def _layer(self, ssrc: int) -> Layer | None:
         stream = self._streams.get(ssrc)

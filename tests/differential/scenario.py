@@ -135,7 +135,9 @@ class ControlPlane:
         if chance.random() < 0.4:
             return
         for _ in range(chance.randrange(6)):
-            told = remb(1, chance.randrange(10_000_000), chance.randrange(1 << 32))
+            bps, ssrc = chance.randrange(10_000_000), chance.randrange(1 << 32)
+            # Of all streams, or of one that nobody sends.
+            told = remb(1, bps, *([ssrc] if ssrc % 3 == 0 else []))
             if chance.random() < 0.5:
                 told = arrived(chance)
             script.arrive(chance.uniform(0.1, script.seconds), peer, receiver_report(1) + told)

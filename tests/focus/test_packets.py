@@ -100,7 +100,7 @@ def test_a_compound_packet_is_read_whole() -> None:
         rtcp.PictureLoss(4),
         rtcp.PictureLoss(5),
         rtcp.Nack(6, (10, 65535)),
-        rtcp.Remb(1_000_000 // 4 * 4),
+        rtcp.Remb(1_000_000 // 4 * 4, (7,)),
         rtcp.Bye((8,)),
     ]
 

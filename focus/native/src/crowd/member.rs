@@ -289,7 +289,7 @@ impl Member {
                     }
                 }
                 Report::Malformed => self.tally.malformed += 1,
-                Report::Receiver(_) | Report::Remb(_) | Report::Bye(_) => {}
+                Report::Receiver(_) | Report::Remb(..) | Report::Bye(_) => {}
             }
         }
     }

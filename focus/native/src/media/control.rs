@@ -22,7 +22,7 @@ impl Media {
                 Report::FullIntra(entries) => {
                     rtcp::first_words(entries).for_each(|ssrc| self.picture_lost(from, ssrc, tally));
                 }
-                Report::Remb(bps) => self.said(from, bps),
+                Report::Remb(bps, named) => self.said(from, bps, named),
                 Report::Bye(leaving) => self.left(from, leaving, tally),
                 // Differs from the reference engine, which takes no interest in either.
                 Report::Arrivals(_, body) => self.fed_back(from, body, now, tally),

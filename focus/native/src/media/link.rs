@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use super::pacer::{Pacer, Waiting};
 use super::route::Forward;
+use super::rtcp;
 use super::rtp::UDP;
 use super::source::Track;
 use super::table::{Peer, RouteKey, Slab};
@@ -212,9 +213,16 @@ impl Media {
         true
     }
 
-    /// The peer's own estimate (REMB). It counts where it tells nothing of single packets.
-    pub(super) fn said(&mut self, from: PeerKey, bps: u64) {
-        let Some(peer) = self.peers.get_mut(from).filter(|peer| peer.link.is_none()) else { return };
+    /// The peer's own estimate (REMB) of the streams that it names, or of all. It counts where it tells nothing of single
+    /// packets, and is of every picture that is sent: some tell of each stream apart, which says nothing of the link.
+    pub(super) fn said(&mut self, from: PeerKey, bps: u64, named: &[u8]) {
+        let Self { peers, routes, .. } = self;
+        let Some(peer) = peers.get_mut(from).filter(|peer| peer.link.is_none()) else { return };
+        let pictures = peer.sinks.iter().filter_map(|sink| routes.get(sink.1));
+        let mut pictures = pictures.filter(|route| route.layer.is_some() && route.route.rtx_ssrc.is_some());
+        if !named.is_empty() && !pictures.all(|route| rtcp::words(named).any(|ssrc| ssrc == route.route.ssrc)) {
+            return;
+        }
         peer.estimate = bps;
         Self::tell(&mut self.levels, Level::Estimate(from));
     }

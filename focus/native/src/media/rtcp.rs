@@ -63,8 +63,8 @@ pub enum Report<'a> {
     PictureLoss(u32),
     /// FIR entries of 8 bytes: see [`first_words`]. It means the same as a PLI to a forwarder.
     FullIntra(&'a [u8]),
-    /// Receiver estimated maximum bit rate, in bits a second.
-    Remb(u64),
+    /// Receiver estimated maximum bit rate, in bits a second, and the streams that it is of: see [`words`].
+    Remb(u64, &'a [u8]),
     /// SSRCs that leave: see [`words`].
     Bye(&'a [u8]),
     /// The stream that transport-wide feedback names, and what follows it: see `twcc`.
@@ -149,7 +149,9 @@ fn one(count: u8, kind: u8, body: &[u8]) -> Option<Option<Report<'_>>> {
         (PSFB, 15) if body.get(8..12) == Some(b"REMB") => {
             let word = word(body, 12)?;
             let bps = u128::from(word & 0x3FFFF) << (word >> 18 & 0x3F);
-            Report::Remb(u64::try_from(bps).unwrap_or(u64::MAX))
+            let named = body.get(16..).unwrap_or_default();
+            let named = named.get(..4 * (word >> 24) as usize).unwrap_or(named);
+            Report::Remb(u64::try_from(bps).unwrap_or(u64::MAX), named)
         }
         _ => return Some(None),
     }))

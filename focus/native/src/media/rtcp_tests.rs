@@ -37,7 +37,7 @@ fn a_compound_packet_is_read_whole() {
     assert_eq!(first_words(entries).collect::<Vec<_>>(), [5]);
     let Report::Nack(6, pairs) = found[4] else { panic!() };
     assert_eq!(nacked(pairs).collect::<Vec<_>>(), [10, 65535]);
-    assert_eq!(found[5], Report::Remb(1_000_000));
+    assert_eq!(found[5], Report::Remb(1_000_000, &[0, 0, 0, 7]));
     let Report::Bye(leaving) = found[6] else { panic!() };
     assert_eq!((words(leaving).collect::<Vec<_>>(), found.len()), (vec![8], 7));
 }
@@ -100,10 +100,10 @@ fn malformed_reports_are_told() {
 
 #[test]
 fn an_estimate_beyond_all_bounds_is_the_greatest() {
-    assert_eq!(parse(&remb(u64::from(u32::MAX), 63)).next(), Some(Report::Remb(0)));
+    assert_eq!(parse(&remb(u64::from(u32::MAX), 63)).next(), Some(Report::Remb(0, &[0, 0, 0, 7])));
     let mut data = remb(0, 0);
     data[17..20].copy_from_slice(&[0xFF, 0xFF, 0xFF]);
-    assert_eq!(parse(&data).next(), Some(Report::Remb(u64::MAX)));
+    assert_eq!(parse(&data).next(), Some(Report::Remb(u64::MAX, &[0, 0, 0, 7])));
 }
 
 #[test]

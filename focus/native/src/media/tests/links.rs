@@ -174,6 +174,27 @@ fn a_peer_that_tells_nothing_of_packets_is_believed_in_its_own_estimate() {
 }
 
 #[test]
+fn what_is_said_of_some_pictures_says_nothing_of_the_link() {
+    let mut link = Link::new(2_000_000);
+    let remb = |ssrcs: &[u8]| {
+        let named = (ssrcs.len() / 4) as u8;
+        bytes::rtcp(15, 206, &[&b"\0\0\0\x01\0\0\0\0REMB"[..], &[named, 1, 0x86, 0xA0], ssrcs].concat())
+    };
+    let told = |link: &mut Link, ssrcs: &[u8]| {
+        link.relay.control(S, &remb(ssrcs), 0.1);
+        link.relay.events().iter().filter(|event| matches!(event, Event::Estimate { .. })).count()
+    };
+    assert_eq!(told(&mut link, &[0, 0, 0, 7]), 1, "nothing is sent yet");
+    let frame = link.camera.frame(true, 1);
+    link.relay.publish(&frame, 0.1);
+    let own = SSRC.to_be_bytes();
+    assert_eq!(told(&mut link, &[0, 0, 0, 7]), 0);
+    for named in [&own[..], &[&[0, 0, 0, 7][..], &own].concat(), &[]] {
+        assert_eq!(told(&mut link, named), 1, "{named:?}");
+    }
+}
+
+#[test]
 fn a_storm_of_wishes_gets_a_quarter_of_what_the_link_carries() {
     let mut link = Link::new(0);
     link.run(6.0, 450e3, 500e3);
