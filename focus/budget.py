@@ -161,18 +161,21 @@ def _tried(found: Mapping[RouteId, Ask], allotment: Allotment[RouteId], said: fl
     """
     if not allotment.asks:
         return math.inf
-    sent, next_step = 0.0, math.inf
+    sent, next_step, fresh = 0.0, math.inf, 0.0
     for key, ask in found.items():
         option = allotment.option(key)
         has = option.bps if option is not None else 0.0
         sent += has
+        fresh += ask.options[0].bps if key not in allotment.asks else 0.0
         next_step = min([next_step, *(option.bps - has for option in ask.options if option.bps > has)])
+    # Who comes is seen at once, if there was room for those who are there.
+    shown = (sent + fresh) * HEADROOM + 1 if fresh else sent
     if any(move.rose and now - move.since < LAG for move in allotment.moves.values()):
         # What was told is not of what is sent now.
-        return max(said or 0.0, sent)
+        return max(said or 0.0, shown)
     if said is not None and (said < sent or next_step == math.inf):
         return said
-    return max(said or 0.0, (sent + next_step) * HEADROOM + 1)
+    return max(said or 0.0, shown, (sent + next_step) * HEADROOM + 1)
 
 
 @lru_cache(SIZES)

@@ -155,6 +155,18 @@ def test_what_a_receiver_said_of_its_link_holds_as_long_as_it_says_so(goes_on: b
     assert carried(room, watcher, others) == ("a- a- a-" if goes_on else "af af af")
 
 
+def test_who_comes_is_seen_at_once_by_one_who_tells_only_what_it_receives() -> None:
+    room, watcher, _ = call(3, tells=False)
+    room.post(Estimate(watcher.peer, 10_000_000))
+    room.wait(10)
+    for name in "xyz":
+        newcomer = Caller(room, name).join()
+        newcomer.flow("f", "h", "q")
+        newcomer.sound()
+        watcher.want(newcomer, 320, 180)
+        assert carried(room, watcher, [newcomer]) == "aq"
+
+
 def test_a_camera_that_comes_back_with_its_largest_layer_first_is_not_held_back() -> None:
     room, watcher, others = call(2)
     track = room.track(others[0].name, "1")
