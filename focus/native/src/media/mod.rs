@@ -117,8 +117,9 @@ pub struct Media {
     /// Peers ever opened.
     opened: u64,
     peers: Slab<Peer>,
-    /// In the order in which they were opened.
-    order: Vec<PeerKey>,
+    /// In the order in which they were opened; with how many were before, which says when in a second a peer is told of
+    /// what it gets. Here, as each tick asks for it.
+    order: Vec<(PeerKey, u64)>,
     tracks: Slab<Track>,
     routes: Slab<Forward>,
     /// Packets that wait to be forwarded: whatever changes what they rest on has them forwarded before.
@@ -171,9 +172,9 @@ impl Media {
     /// A peer that may publish and receive. Said twice, it changes nothing.
     pub fn open(&mut self, peer: PeerKey, name: Name) {
         if self.peers.get(peer).is_none() {
-            self.peers.put(peer, Peer::new(name, self.opened));
+            self.peers.put(peer, Peer::new(name));
+            self.order.push((peer, self.opened));
             self.opened += 1;
-            self.order.push(peer);
         }
     }
 
@@ -195,7 +196,7 @@ impl Media {
             self.forget(&name);
         }
         self.levels.retain(|level| *level != Level::Estimate(peer));
-        self.order.retain(|key| *key != peer);
+        self.order.retain(|one| one.0 != peer);
         self.probing.retain(|key| *key != peer);
         self.pacing.retain(|key| *key != peer);
         self.peers.take(peer);

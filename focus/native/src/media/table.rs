@@ -108,8 +108,6 @@ pub struct Peer {
     pub departures: Departures,
     /// Packets that may still come in this second.
     pub left: u32,
-    /// How many were there before: when in a second it is told of what it gets.
-    pub turn: u64,
     /// The newest estimate of what it can receive, in bits a second.
     pub estimate: u64,
     /// What its routes could use, in bits a second.
@@ -119,9 +117,9 @@ pub struct Peer {
 }
 
 impl Peer {
-    /// A peer that does nothing yet, after so many others.
+    /// A peer that does nothing yet.
     #[must_use]
-    pub fn new(name: Name, turn: u64) -> Self {
+    pub fn new(name: Name) -> Self {
         Self {
             name,
             tracks: Vec::new(),
@@ -130,7 +128,6 @@ impl Peer {
             arrivals: Arrivals::default(),
             departures: Departures::default(),
             left: MOST_PACKETS,
-            turn,
             estimate: 0,
             need: 0.0,
             link: None,

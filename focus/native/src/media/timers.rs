@@ -23,7 +23,7 @@ impl Media {
         self.beat += 1;
         self.look_at_mirrors(now, self.beat.is_multiple_of(SECOND), sinks);
         let mut at = 0;
-        while let Some(peer) = self.order.get(at).copied() {
+        while let Some((peer, turn)) = self.order.get(at).copied() {
             at += 1;
             // Most only watch.
             if self.published(peer, 0).is_some() {
@@ -37,7 +37,6 @@ impl Media {
             if self.beat.is_multiple_of(SECOND) {
                 self.second(peer, now, sinks, tally);
             }
-            let turn = self.peers.get(peer).map_or(0, |peer| peer.turn);
             if (self.beat + turn).is_multiple_of(SECOND) {
                 self.report_all(peer, now, sinks, tally);
             }
