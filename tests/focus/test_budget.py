@@ -155,8 +155,8 @@ def test_what_a_receiver_said_of_its_link_holds_as_long_as_it_says_so(goes_on: b
     assert carried(room, watcher, others) == ("a- a- a-" if goes_on else "af af af")
 
 
-def test_who_comes_is_seen_at_once_by_one_who_tells_only_what_it_receives() -> None:
-    room, watcher, _ = call(3, tells=False)
+def test_who_comes_is_seen_at_once_and_at_nobodys_cost_where_only_the_receiver_knows_the_link() -> None:
+    room, watcher, others = call(3, tells=False)
     room.post(Estimate(watcher.peer, 10_000_000))
     room.wait(10)
     for name in "xyz":
@@ -165,6 +165,7 @@ def test_who_comes_is_seen_at_once_by_one_who_tells_only_what_it_receives() -> N
         newcomer.sound()
         watcher.want(newcomer, 320, 180)
         assert carried(room, watcher, [newcomer]) == "aq"
+        assert carried(room, watcher, others) == "af af", "at nobody's cost"
 
 
 def test_a_camera_that_comes_back_with_its_largest_layer_first_is_not_held_back() -> None:
