@@ -129,7 +129,7 @@ def allot(conference: Conference, peer: Peer, now: float) -> Peer:
     if probed(conference, peer):
         allotment = allocate(found, estimate, peer.allotment, now)
     else:
-        budget = _tried(found, peer.allotment, estimate if now < peer.estimated_at + STALE else None, now)
+        budget = _tried(found, peer.allotment, _said(peer, now), now)
         allotment = allocate(found, budget, peer.allotment, now)
         if allotment.places != peer.allotment.places:
             # The step after this one is tried next, though nothing new may be heard.
@@ -150,6 +150,14 @@ def _needed(conference: Conference, peer: Peer, found: Mapping[RouteId, Ask]) ->
             ask, own = found[route], tuning.tracks[name].own
             whole += max(0.0, own.get(ask.options[-1].layer, 0.0) - ask.most) * HEADROOM
     return int(whole)
+
+
+def _said(peer: Peer, now: float) -> float | None:
+    """What a peer said of its link, None where that is of the past, or of less than is sent now."""
+    if peer.estimate is None or now >= peer.estimated_at + STALE:
+        return None
+    rose = max((move.since for move in peer.allotment.moves.values() if move.rose), default=-math.inf)
+    return float(peer.estimate) if peer.estimated_at >= rose + LAG else None
 
 
 def _tried(found: Mapping[RouteId, Ask], allotment: Allotment[RouteId], said: float | None, now: float) -> float:

@@ -155,6 +155,21 @@ def test_what_a_receiver_said_of_its_link_holds_as_long_as_it_says_so(goes_on: b
     assert carried(room, watcher, others) == ("a- a- a-" if goes_on else "af af af")
 
 
+def test_what_was_said_before_more_was_sent_is_no_word_about_that() -> None:
+    room, watcher, others = call(2, width=320, tells=False)
+    room.post(Estimate(watcher.peer, 10_000_000))
+    room.wait(10)
+    room.post(Estimate(watcher.peer, 300_000))
+    for name in "xyz":
+        others.append(Caller(room, name).join())
+        others[-1].flow("f", "h", "q")
+        watcher.want(others[-1], 320, 180)
+    # It is told again only if it has something new to say.
+    for _ in range(8):
+        room.wait(0.5)
+        assert carried(room, watcher, others) == "aq aq aq aq"
+
+
 def test_who_comes_is_seen_at_once_and_at_nobodys_cost_where_only_the_receiver_knows_the_link() -> None:
     room, watcher, others = call(3, tells=False)
     room.post(Estimate(watcher.peer, 10_000_000))
