@@ -211,8 +211,9 @@ class Session:
 
     def _said(self, report: rtcp.Remb) -> None:
         """The peer's own estimate counts if it is of every picture that is sent: some tell of each stream apart."""
-        sent = (one.route for one in self.sinks.values() if one.layer is not None and one.route.rtx_ssrc is not None)
-        if not report.ssrcs or all(route.ssrc in report.ssrcs for route in sent):
+        sinks = self.sinks.values()
+        sent = {one.route.ssrc for one in sinks if one.layer is not None and one.route.rtx_ssrc is not None}
+        if not report.ssrcs or sent and sent.issubset(report.ssrcs):
             self.emit(Estimate(self.peer, report.bps))
 
     def _layer(self, ssrc: int) -> Layer | None:

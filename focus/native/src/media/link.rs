@@ -219,8 +219,9 @@ impl Media {
         let Self { peers, routes, .. } = self;
         let Some(peer) = peers.get_mut(from).filter(|peer| peer.link.is_none()) else { return };
         let pictures = peer.sinks.iter().filter_map(|sink| routes.get(sink.1));
-        let mut pictures = pictures.filter(|route| route.layer.is_some() && route.route.rtx_ssrc.is_some());
-        if !named.is_empty() && !pictures.all(|route| rtcp::words(named).any(|ssrc| ssrc == route.route.ssrc)) {
+        let pictures = pictures.filter(|route| route.layer.is_some() && route.route.rtx_ssrc.is_some());
+        let mut told = pictures.map(|route| rtcp::words(named).any(|ssrc| ssrc == route.route.ssrc)).peekable();
+        if !named.is_empty() && (told.peek().is_none() || told.any(|told| !told)) {
             return;
         }
         peer.estimate = bps;
