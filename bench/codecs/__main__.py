@@ -120,59 +120,51 @@ async def run(call: Call, engine: str, scripts: Mapping[str, Script]) -> dict[st
     members = [member(call, place, scripts) for place in range(len(call.stacks))]
     *first, late = members
     async with meeting(engine, order(call.codec)) as held:
-        try:
-            for guest in first:
-                await held.admit(guest)
-            if len(first) > 1:
-                await all_see_all(held, first, call.codec, WITHIN)
-            await held.admit(late)
-            soon = await first_pictures(held, first, late, WITHIN)
-            seen = await all_see_all(held, members, call.codec, WITHIN, whole=bool(call.mode))
-            fluent = await rates(held, members, seen, 3.0)
-            layered = await layers(members)
-            sizes = await resized(held, members) if call.mode else []
-            kept = min(fluent.values()) >= LEAST_RATE and soon <= LATE and {*layered.values()} <= {LAYERS}
-            return {
-                "codec": call.codec,
-                "mode": call.mode,
-                "stacks": list(call.stacks),
-                "pairs": len(fluent),
-                "least_fps": round(min(fluent.values()), 1),
-                "late_seconds": round(soon, 2),
-                "layers": layered,
-                "resized_seconds": sizes,
-                "fps": {f"{one} of {other}": round(rate, 1) for (one, other), rate in sorted(fluent.items())},
-                "load": round(os.getloadavg()[0], 1),
-                "pass": kept and max(sizes, default=0.0) <= RESIZED,
-            }
-        finally:
-            for guest in members:
-                await guest.close()
+        for guest in first:
+            await held.admit(guest)
+        if len(first) > 1:
+            await all_see_all(held, first, call.codec, WITHIN)
+        await held.admit(late)
+        soon = await first_pictures(held, first, late, WITHIN)
+        seen = await all_see_all(held, members, call.codec, WITHIN, whole=bool(call.mode))
+        fluent = await rates(held, members, seen, 3.0)
+        layered = await layers(members)
+        sizes = await resized(held, members) if call.mode else []
+        kept = min(fluent.values()) >= LEAST_RATE and soon <= LATE and {*layered.values()} <= {LAYERS}
+        return {
+            "codec": call.codec,
+            "mode": call.mode,
+            "stacks": list(call.stacks),
+            "pairs": len(fluent),
+            "least_fps": round(min(fluent.values()), 1),
+            "late_seconds": round(soon, 2),
+            "layers": layered,
+            "resized_seconds": sizes,
+            "fps": {f"{one} of {other}": round(rate, 1) for (one, other), rate in sorted(fluent.items())},
+            "load": round(os.getloadavg()[0], 1),
+            "pass": kept and max(sizes, default=0.0) <= RESIZED,
+        }
 
 
 async def change(engine: str, scripts: Mapping[str, Script]) -> dict[str, Any]:
     """One Chromium goes through all codecs while another watches."""
     one, two = Browser("changing", scripts["chromium"]), Browser("watching", scripts["chromium"], 320, 180)
     async with meeting(engine, PREFERRED) as held:
-        try:
-            await held.admit(one)
-            await held.admit(two)
-            await all_see_all(held, [one, two], PREFERRED[0], WITHIN)
-            followed = []
-            for codec in (*PREFERRED[1:], PREFERRED[0]):
-                await one.send_in(codec)
-                before = (await look(held, [one, two]))["watching", "changing"].frames
+        await held.admit(one)
+        await held.admit(two)
+        await all_see_all(held, [one, two], PREFERRED[0], WITHIN)
+        followed = []
+        for codec in (*PREFERRED[1:], PREFERRED[0]):
+            await one.send_in(codec)
+            before = (await look(held, [one, two]))["watching", "changing"].frames
 
-                async def follows(codec: str = codec, before: int = before) -> bool:
-                    sight = (await look(held, [one, two]))["watching", "changing"]
-                    return sight.codec == codec and sight.frames > before + 10
+            async def follows(codec: str = codec, before: int = before) -> bool:
+                sight = (await look(held, [one, two]))["watching", "changing"]
+                return sight.codec == codec and sight.frames > before + 10
 
-                await until(follows, WITHIN, f"the picture in {codec}")
-                followed.append(codec)
-            return {"changes": followed, "pass": True}
-        finally:
-            await one.close()
-            await two.close()
+            await until(follows, WITHIN, f"the picture in {codec}")
+            followed.append(codec)
+        return {"changes": followed, "pass": True}
 
 
 async def measure(engine: str, wanted: set[str]) -> dict[str, Any]:

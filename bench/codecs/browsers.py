@@ -42,8 +42,9 @@ GUESTS = """
       if (more.sendEncodings) sender.transform = new RTCRtpScriptTransform(layering(), { name });
     }
     pc.ontrack = ({ track }) => {
-      // Whoever decodes must also paint and play.
+      // Whoever decodes must also paint and play. Small, for without a graphics card painting costs more than decoding.
       const element = document.createElement(track.kind);
+      element.width = 64;
       element.autoplay = true;
       element.muted = track.kind === 'video';
       element.srcObject = new MediaStream([track]);

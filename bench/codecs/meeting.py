@@ -6,7 +6,6 @@ Everybody subscribes to everybody. It knows when a guest was answered, not what 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import time
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
@@ -60,6 +59,9 @@ class Guest(Protocol):
 
     async def take_offer(self, sdp: str) -> str:
         """Take an offer of the focus and answer."""
+
+    async def close(self) -> None:
+        """Hang up."""
 
 
 class Meeting:
@@ -144,18 +146,25 @@ class Meeting:
         self.board.post(ROOM, Wanted(peer, tuple(Want(*track, width, height) for track in tracks), ()))
 
     async def dismiss(self) -> None:
-        """Let everybody go, and wait until the focus has."""
-        for peer, (_, task) in self._guests.items():
-            self.board.post(ROOM, Left(peer, Reason.USER_HANGUP))
+        """Let everybody go, wait until the focus has, and hang up. Raises `TimeoutError`."""
+        serving = [task for _, task in self._guests.values()]
+        for task in serving:
+            # Whoever goes is told of those who went before, and could answer no more.
             task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
+        await asyncio.gather(*serving, return_exceptions=True)
+        for peer in self._guests:
+            self.board.post(ROOM, Left(peer, Reason.USER_HANGUP))
 
         async def empty() -> bool:
             return not self.board.conferences()
 
-        await until(empty, 5.0, "everybody is gone")
-        self._guests.clear()
+        try:
+            await until(empty, 5.0, "everybody is gone")
+        finally:
+            guests = [guest for guest, _ in self._guests.values()]
+            self._guests.clear()
+            for guest in guests:
+                await guest.close()
 
     def state(self) -> str:
         """What to know of a call in which something is missing."""
@@ -182,7 +191,9 @@ async def meeting(engine: str, order: Iterable[str]) -> AsyncIterator[Meeting]:
     running = asyncio.create_task(held.board.run())
     try:
         yield held
-        await held.dismiss()
     finally:
-        running.cancel()
-        await made.close()
+        try:
+            await held.dismiss()
+        finally:
+            running.cancel()
+            await made.close()

@@ -24,9 +24,6 @@ class Member(Guest, Protocol):
     async def received(self) -> list[dict[str, Any]]:
         """What it receives, a row a line: kind, mid, frames, width, height, energy, codec."""
 
-    async def close(self) -> None:
-        """Hang up."""
-
 
 @dataclass(frozen=True, slots=True)
 class Sight:

@@ -27,7 +27,5 @@ async def test_pictures_and_sound_go_both_ways_in_every_codec_and_a_sender_may_c
                 for guest in guests:
                     await held.admit(guest)
                 await all_see_all(held, [*guests], codec, 40.0)
-                for guest in guests:
-                    await guest.close()
         if ENGINE == "native":
             assert (await change(ENGINE, {"chromium": page}))["pass"]
