@@ -35,7 +35,10 @@ PATIENCE = 2.0
 "Seconds from a downgrade to the next upgrade; doubled by each that had not been wise."
 MOST_PATIENCE = 60.0
 ANOTHER = 1.5
-"With so many times the budget that had seemed enough it is another link, and nothing on it was unwise."
+"""With so many times the budget that had seemed enough it is another link, and nothing on it was unwise.
+
+What did not fit when it was first asked for may come at once then: what a link carries is not known before it is used.
+"""
 SWAP = 1.1
 "Utility must grow so much before one track's quality is taken for another's."
 
@@ -53,7 +56,9 @@ class Move(NamedTuple):
     regrets: int = 0
     "Upgrades in a row that were soon taken back."
     budget: float = math.inf
-    "At the last upgrade."
+    "At the last upgrade, or when it was first asked for."
+    first: bool = False
+    "It has what it got when it was first asked for. That is no downgrade."
 
 
 class Allotment(Struct, Generic[K], frozen=True):
@@ -218,7 +223,7 @@ def _raised(sharing: Sharing, keys: list[K], before: Allotment[K], now: float) -
     if not higher:
         return held, None, math.inf
     since = now if before.roomy is None else before.roomy
-    waits = {n: max(since + hold, _patient(before.moves.get(keys[n]), budget)) for n in higher}
+    waits = {n: _waits(before.moves.get(keys[n]), since + hold, budget, spare=hold == HELD) for n in higher}
     ready = [n for n in higher if waits[n] <= now]
     if not ready or (swaps and len(ready) < len(higher)):
         return held, since, max(waits.values()) if swaps else min(waits.values())
@@ -263,12 +268,14 @@ def _over(every: list[Ask], held: list[int], higher: Sequence[int], room: float)
     return places
 
 
-def _patient(move: Move | None, budget: float) -> float:
-    """Until when a track waits for its next upgrade."""
+def _waits(move: Move | None, held: float, budget: float, *, spare: bool) -> float:
+    """Until when a track waits for its next upgrade. `held`: when there was room for long enough; `spare`: with more."""
     if move is None or move.rose:
-        return -math.inf
-    regrets = move.regrets if budget < ANOTHER * move.budget else 0
-    return move.since + min(PATIENCE * 2.0**regrets, MOST_PATIENCE)
+        return held
+    another = budget >= ANOTHER * move.budget
+    if move.first:
+        return -math.inf if another and spare else held
+    return max(held, move.since + min(PATIENCE * 2.0 ** (0 if another else move.regrets), MOST_PATIENCE))
 
 
 def _moves(
@@ -284,7 +291,7 @@ def _moves(
 
 def _moved(ask: Ask, old: Ask | None, place: int, have: int, move: Move | None, budget: float, now: float) -> Move:
     if move is None or old is None:
-        return Move(now, place == len(ask.options) - 1)
+        return Move(now, place == len(ask.options) - 1, budget=budget, first=True)
     if place == have:
         return move
     rose = place > have

@@ -222,6 +222,19 @@ def test_what_failed_on_a_thin_link_is_no_reason_to_wait_on_a_wide_one() -> None
     assert link.runs(4e6, 4) == "f"
 
 
+def test_who_comes_waits_for_nothing_once_its_link_is_known_to_be_wide() -> None:
+    link = Link([voice(), camera(), camera(), camera()])
+    assert link.runs(0.35e6, 0.5) == "aqq-", "what is guessed of a link that nobody has used"
+    assert link.runs(9e6, 0.25) == "afff"
+
+
+def test_who_comes_waits_a_moment_where_its_link_is_only_little_wider() -> None:
+    link = Link([voice(), camera(), camera(), camera()])
+    assert link.runs(0.45e6, 0.5) == "aqq-"
+    assert link.runs(0.6e6, 1.0) == "aqq-"
+    assert link.runs(0.6e6, 0.25) == "aqqq"
+
+
 def test_who_enlarges_a_tile_is_served_at_once() -> None:
     link = Link([camera(options=(Q,)), camera(options=(Q,))])
     link.runs(3e6, 5)
