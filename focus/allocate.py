@@ -269,7 +269,7 @@ def _over(every: list[Ask], held: list[int], higher: Sequence[int], room: float)
 
 
 def _waits(move: Move | None, held: float, budget: float, *, spare: bool) -> float:
-    """Until when a track waits for its next upgrade. `held`: when there was room for long enough; `spare`: with more."""
+    """Until when a track waits for its next upgrade. `held`: when there was room long enough; `spare`: with more."""
     if move is None or move.rose:
         return held
     another = budget >= ANOTHER * move.budget
