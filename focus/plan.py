@@ -35,6 +35,7 @@ from focus.subscribe import chosen
 from focus.view import look, view
 from focus.vocabulary import (
     Answer,
+    Assigned,
     Demand,
     Ended,
     Kind,
@@ -69,6 +70,8 @@ class Leg(Struct, frozen=True):
     "Highest spatial and temporal id within a layer, None for all, of routes that carry less than all of it."
     sounds: Mapping[TrackId, RouteId]
     "Routes of sound."
+    lent: Mapping[str, tuple[str, str]]
+    "What lines carry that were ready before, by the track id in their description: advertised stream and track id."
     streams: tuple[Stream, ...]
     held: Held
     needed: tuple[Needed, ...]
@@ -176,6 +179,8 @@ def _leg(
     else:
         heard = (route for route in routes.values() if conference.tracks[route.track].kind is Kind.AUDIO)
         sounds = MappingProxyType({route.track: route.route for route in heard})
+    same_lines = before is not None and was is not None and (not peer.spares or alike and peer.slots is was.slots)
+    lent = before.lent if before is not None and same_lines else _lent(conference, peer)
     restart = Restart(peer.id, peer.local, peer.remote) if peer.restarts else None
     streams = before.streams if alike and before is not None else view(conference, peer)
     needed = tuple(
@@ -185,7 +190,7 @@ def _leg(
         for track in roster.own.get(peer.id, ()) if track.id in peer.duties
     )  # fmt: skip
     leg = Leg(
-        opening, restart, expects, routes, layers, parts, sounds, streams, peer.held, needed,
+        opening, restart, expects, routes, layers, parts, sounds, lent, streams, peer.held, needed,
         peer.opened_at is not None, peer.answer, peer.offer, peer.pings, peer.need,
     )  # fmt: skip
     return before if before is not None and leg == before else leg
@@ -241,6 +246,12 @@ def _route(peer: Peer, slot: Slot, wide: bool) -> Route | None:
         return None
     ids = _of_sink(line.extensions, wide)
     return Route(use.route, use.track, peer.id, slot.mid, line.codecs, ids, use.ssrc, use.rtx_ssrc)
+
+
+def _lent(conference: Conference, peer: Peer) -> Mapping[str, tuple[str, str]]:
+    uses = (slot.use for slot in peer.slots if slot.use is not None and slot.use.lent)
+    tracks = conference.tracks
+    return {use.name: (tracks[use.track].stream, tracks[use.track].name) for use in uses if use.track in tracks}
 
 
 @lru_cache(1024)
@@ -339,6 +350,10 @@ def _told(name: PeerId, before: Leg | None, leg: Leg) -> list[Told]:
         told.append(Offer(name, leg.offer.sdp, leg.streams))
     if leg.opened and not told and before is not None and leg.streams != before.streams:
         told.append(View(name, leg.streams))
+    if leg.lent and (before is None or leg.lent is not before.lent):
+        known = before.lent if before is not None else {}
+        new = tuple((line, *track) for line, track in leg.lent.items() if known.get(line) != track)
+        told += [Assigned(name, new)] if new else []
     if leg.opened and leg.needed != (before.needed if before is not None and not opened_now else ()):
         told.append(Demand(name, leg.needed))
     if leg.opened and leg.held != (before.held if before is not None else NONE_HELD):

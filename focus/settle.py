@@ -6,26 +6,20 @@ give the same result, but for the ids and SSRCs that `names` supplies for new ro
 
 from __future__ import annotations
 
-import itertools
 import math
-import string
-from operator import is_
 from types import MappingProxyType
 
 from msgspec.structs import replace
 
-from focus import budget, compose, held
+from focus import budget, compose, held, lines
 from focus.demand import demand
-from focus.snapshot import Conference, Outstanding, Peer, Published, Said, Slot, Use
+from focus.snapshot import Conference, Outstanding, Peer, Said, Slot
 from focus.step import end
-from focus.subscribe import wanted
 from focus.tuning import tune
 from focus.view import look
-from focus.vocabulary import Kind, Names, PeerId, Reason, RouteId
+from focus.vocabulary import Names, PeerId, Reason
 from focus.voices import listen
 
-DIGITS = string.digits + string.ascii_letters
-"Of names: of equal length as long as one is enough."
 PORTION = 40
 "Peers that are shared out anew in one turn because rates moved."
 LATER = 0.1
@@ -75,8 +69,9 @@ def settle(
             peer = _answer(peer, ours, now, conference.wide)
         if not peer.owed and peer.outstanding is None:
             if not alike or peer is not last.peers.get(name):
-                conference, peer = _assign(conference, peer, names)
+                conference, peer = lines.assign(conference, peer, names)
             if _unsaid(peer) and may_offer(conference, peer, now):
+                peer = lines.provide(conference, peer, names) if peer.spares else peer
                 peer = _offer(conference, peer, ours, now)
         was = last.peers.get(name)
         same = was is not None and peer.slots is was.slots and peer.wants is was.wants
@@ -95,7 +90,12 @@ def _unsaid(peer: Peer) -> bool:
     """Whether a line should be something else than was agreed."""
     if peer.resting != peer.rested:
         return True
-    return any(slot.use is not slot.agreed and slot.use != slot.agreed for slot in peer.slots)
+    return any(slot.use is not slot.agreed and _pressing(slot, peer) for slot in peer.slots)
+
+
+def _pressing(slot: Slot, peer: Peer) -> bool:
+    """Whether a line has to become something else now. One that carries nothing any more waits, if others are ready."""
+    return slot.use != slot.agreed and not (peer.spares and slot.use is None)
 
 
 def _due(conference: Conference, peer: Peer) -> float:
@@ -159,63 +159,6 @@ def _answer(peer: Peer, ours: tuple[str, str], now: float, wide: bool) -> Peer:
         answered_at=peer.answered_at if peer.answer is not None else now,
         slots=slots,
     )
-
-
-def _assign(conference: Conference, peer: Peer, names: Names) -> tuple[Conference, Peer]:
-    """Give each wanted track a slot: its own, a free one of its kind, or a new one."""
-    tracks = {track.id: track for track, _ in wanted(peer, conference)}
-    slots = [
-        slot if slot.use is None or slot.use.track in tracks else replace(slot, use=None) for slot in peer.slots
-    ]
-    placed = {slot.use.track for slot in slots if slot.use is not None}
-    if len(placed) == len(tracks):
-        same = all(map(is_, slots, peer.slots))
-        return conference, peer if same else replace(peer, slots=tuple(slots))
-    taken = {*(line.mid for line in peer.lines), *(slot.mid for slot in slots)}
-    stopped = {line.mid for line in peer.lines if line.refused}
-    routes = conference.routes
-    for track in tracks.values():
-        if track.id in placed:
-            continue
-        routes += 1
-        use = _use(track, RouteId(routes), names)
-        free = next((n for n, slot in enumerate(slots) if slot.kind is track.kind and _free(slot, stopped)), None)
-        if free is not None:
-            slots[free] = replace(slots[free], use=use)
-        elif len(taken) < conference.limits.m_lines:
-            slots.append(Slot(_mid(taken, len(slots)), track.kind, use, None, accepted=False))
-            taken.add(slots[-1].mid)
-        else:
-            routes -= 1
-    if tuple(slots) != peer.slots:
-        peer = replace(peer, slots=tuple(slots))
-    if routes != conference.routes:
-        conference = replace(conference, routes=routes)
-    return conference, peer
-
-
-def _free(slot: Slot, stopped: set[str]) -> bool:
-    """Whether a line of ours may carry another track. The client sees one only where none was, on a living line."""
-    return slot.use is None and slot.agreed is None and slot.mid not in stopped
-
-
-def _mid(taken: set[str], number: int) -> str:
-    """A name for a new line of ours that no other line has."""
-    return next(mid for n in itertools.count(number) if (mid := line_name(n)) not in taken)
-
-
-def line_name(number: int) -> str:
-    """The mid of a line of ours.
-
-    It is in every packet, and only packets of equal size share a train: the first 62 are equally long.
-    """
-    number, last = divmod(number, len(DIGITS))
-    return f"{line_name(number) if number else 'w'}{DIGITS[last]}"
-
-
-def _use(track: Published, route: RouteId, names: Names) -> Use:
-    rtx = names.ssrc() if track.kind is Kind.VIDEO else None
-    return Use(track.id, route, track.stream, track.name, names.ssrc(), rtx)
 
 
 def _offer(conference: Conference, peer: Peer, ours: tuple[str, str], now: float) -> Peer:

@@ -70,6 +70,10 @@ class Take(NamedTuple):
     tile: Tile
 
 
+NOBODYS = TrackId("")
+"The track of a line that is ready and carries nothing yet."
+
+
 class Use(Struct, frozen=True):
     """What one of our m-lines carries: a track on its way to a peer."""
 
@@ -79,6 +83,13 @@ class Use(Struct, frozen=True):
     name: str
     ssrc: int
     rtx_ssrc: int | None
+    lent: bool = False
+    "Its line was agreed before anybody knew for what: stream and track are named by message."
+
+    @property
+    def spare(self) -> bool:
+        """Nothing yet."""
+        return self.track == NOBODYS
 
 
 class Slot(Struct, frozen=True):
@@ -214,6 +225,8 @@ class Peer(Struct, frozen=True):
     "Bits a second that it is told for layers of its pictures; of others its own stand."
     obeys: bool = False
     "It said that it sends no more than that."
+    spares: bool = False
+    "It takes lines that are ready before anybody knows for what: see `lines.py`."
     resting: frozenset[str] = frozenset()
     "Mids of its lines that should be inactive, as it does not obey and nobody watches."
     rested: frozenset[str] = frozenset()

@@ -34,6 +34,7 @@ from focus.vocabulary import (
     PeerId,
     Reason,
     Selected,
+    TakesSpares,
     Ticked,
     TrackId,
     Wanted,
@@ -83,6 +84,7 @@ def _of_peer(
     | Described
     | Alive
     | Obeys
+    | TakesSpares
     | commands.Reachable
     | commands.Connected
     | commands.Opened
@@ -108,6 +110,8 @@ def _of_peer(
             moved = replace(peer, alive_at=now)
         case Obeys():
             moved = peer if peer.obeys else replace(peer, obeys=True)
+        case TakesSpares():
+            moved = replace(peer, spares=True)
         case commands.Reachable():
             moved = replace(peer, candidates=event.candidates)
         case commands.Connected():

@@ -194,6 +194,13 @@ class Obeys:
 
 
 @dataclass(frozen=True, slots=True)
+class TakesSpares:
+    """A peer takes m-lines whose ids say nothing, and reads from `Assigned` what they carry."""
+
+    peer: PeerId
+
+
+@dataclass(frozen=True, slots=True)
 class Left:
     """A face ends a peer: hangup, kick, ban, replacement. No `Ended` is told for it."""
 
@@ -206,7 +213,7 @@ class Ticked:
     """Time passed: look at deadlines. `now` comes beside the event, as everywhere."""
 
 
-Asked = Join | Offered | Answered | Selected | Wanted | Described | Alive | Obeys | Left | Ticked
+Asked = Join | Offered | Answered | Selected | Wanted | Described | Alive | Obeys | TakesSpares | Left | Ticked
 
 
 # What a conference tells a face about one of its peers.
@@ -288,6 +295,15 @@ class Paused:
 
 
 @dataclass(frozen=True, slots=True)
+class Assigned:
+    """What lines carry from now on that were ready before: told once of each, only to who takes them."""
+
+    peer: PeerId
+    tracks: tuple[tuple[str, str, str], ...]
+    "Track id in the line's description, then the stream id and track id that are advertised."
+
+
+@dataclass(frozen=True, slots=True)
 class Ended:
     """The focus ended this peer; the face tells the client why. Nothing follows for this peer."""
 
@@ -295,4 +311,4 @@ class Ended:
     reason: Reason
 
 
-Told = Answer | Offer | View | Ping | Demand | Speakers | Paused | Ended
+Told = Answer | Offer | View | Ping | Demand | Speakers | Paused | Assigned | Ended

@@ -23,7 +23,6 @@ from focus.vocabulary import (
     Join,
     Left,
     Names,
-    Obeys,
     Offered,
     PeerId,
     Reason,
@@ -394,7 +393,7 @@ class Agent:
             case events.Ping():
                 self._speech.pong(leg)
             case events.Taken():
-                self._switchboard.post(leg.conference, Obeys(leg.peer))
+                self._switchboard.post(leg.conference, event.what(leg.peer))
             case events.Unknown():
                 self.faults["channel_unknown_type"] += 1
 

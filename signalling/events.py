@@ -17,7 +17,7 @@ from typing import Any
 import msgspec
 
 from focus.faults import PeerFault
-from focus.vocabulary import Reason, Want
+from focus.vocabulary import Obeys, Reason, TakesSpares, Want
 from signalling.link import Content
 
 FOCUS_SESSION = "sfu"
@@ -30,6 +30,8 @@ SPEAKERS = "weir.call.speakers"
 "`streams`: ids in the order in which their owners had the floor, who has it now first. Weir's own too."
 PAUSED = "weir.call.paused"
 "`mids`: lines with wanted pictures that the client's link does not carry; `number` counts changes. Weir's own too."
+ASSIGNED = "weir.call.assigned"
+"`tracks`: what lines carry from now on that were ready before, by the track id in their description. Weir's own too."
 IDENTIFIER = re.compile(r"[\x21-\x7e]{1,255}")
 STRINGS = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)', re.DOTALL)
 "Strings of a JSON text, the last one perhaps without its end."
@@ -114,7 +116,9 @@ class Pong:
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """The client does what our `DEMAND` says. Weir's own."""
+    """The client says that it does what an extension of ours asks: `DEMAND`, or `ASSIGNED`. Weir's own."""
+
+    what: type[Obeys] | type[TakesSpares]
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,7 +232,9 @@ def parse_channel(message: str, limit: int, depth: int) -> Channel:
         case "m.call.pong":
             return Pong()
         case "weir.call.demand_taken":
-            return Taken()
+            return Taken(Obeys)
+        case "weir.call.spares_taken":
+            return Taken(TakesSpares)
         case _:
             return Unknown()
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from focus.switchboard import Switchboard
-from focus.vocabulary import Answer, Demand, Offer, Paused, Ping, Reason, Speakers, Stream, Told, View
+from focus.vocabulary import Answer, Assigned, Demand, Offer, Paused, Ping, Reason, Speakers, Stream, Told, View
 from signalling import events, metadata
 from signalling.admission import Caller
 from signalling.leg import Leg, Move, State, Way
@@ -46,6 +46,9 @@ class Spokesman:
                 self._channel(leg, events.SPEAKERS, {"streams": list(told.order)})
             case Paused():
                 self._channel(leg, events.PAUSED, {"number": told.number, "mids": list(told.mids)}, urgent=True)
+            case Assigned():
+                tracks = {line: {"stream_id": stream, "track_id": track} for line, stream, track in told.tracks}
+                self._channel(leg, events.ASSIGNED, {"tracks": tracks})
             case _:
                 raise AssertionError("an end is told by hang_up")
 

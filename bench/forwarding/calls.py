@@ -21,7 +21,7 @@ from bench.forwarding.apart import Apart
 from bench.forwarding.native import BARE, CODEC, EXTENSIONS, OPENED, QUIET, REST, WARM_UP, Stand, Traffic
 from focus.commands import Close, Codec, Expect, Extensions, Route, SetLayer
 from focus.engine import Settings
-from focus.settle import line_name
+from focus.lines import line_name
 from focus.vocabulary import SINGLE, Kind, PeerId, RouteId, TrackId
 
 VOICE = Codec("opus", 48_000, 111, None)

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from bench.joining.apart import DEVICE, USER, Focus
-from bench.participants import media, sdp
+from bench.participants import media
 from bench.participants.call import Call, Seat
 from bench.participants.habits import LARGE, THUMBNAIL, Habits, Track, Wish
 from bench.participants.known import Known
@@ -42,18 +42,16 @@ class Gaze(Habits):
 class Quiet(Call):
     """A call without media."""
 
-    lines: frozenset[Track] = frozenset()
-    "What the newest offer, answered by now, brings."
+    takes_spares = True
 
     async def _media(self) -> str:
         await asyncio.Event().wait()
         return "never"
 
-    def _offered(self, content: Mapping[str, Any]) -> None:
-        super()._offered(content)
-        sections = sdp.read(content["description"]["sdp"]).sections
-        sent = [one for one in sections if one.mid.startswith("w") and one.direction in ("sendonly", "sendrecv")]
-        self.lines = frozenset((one.stream, one.track) for one in sent)
+    def lines(self) -> set[Track]:
+        """What it has lines for."""
+        sent = [one for one in self.sections() if one.mid.startswith("w") and one.direction == "sendonly"]
+        return {(one.stream, one.track) for one in sent}
 
 
 class Room:
@@ -122,6 +120,6 @@ class Room:
                 raise RuntimeError(f"a call ended: {running.result()}")
         every = {(call.local.stream, track) for call in self.calls for track in (call.local.audio, call.local.video)}
         return all(
-            call.lines == {track for track in every if track[0] != call.local.stream} and call.connected > 0
+            call.lines() == {track for track in every if track[0] != call.local.stream} and call.connected > 0
             for call in self.calls
         )

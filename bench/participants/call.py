@@ -13,7 +13,7 @@ import secrets
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from bench.participants import media, sdp, voice
@@ -58,6 +58,9 @@ class Seat:
 class Call:
     """Used once."""
 
+    takes_spares = False
+    "Whether it takes lines that are ready before anybody knows for what, as Weir's own page does."
+
     def __init__(
         self,
         seat: Seat,
@@ -89,6 +92,8 @@ class Call:
         "On the call's clock; 0 while it has not happened."
         self.texts_in = 0
         self.offers = 0
+        self._sections: tuple[sdp.Section, ...] = ()
+        self._assigned: dict[str, tuple[str, str]] = {}
 
     def _talks(self, now: float) -> bool:
         return not self.audio_muted and self.seat.turns(self.seat.number, self.seat.count, now)
@@ -191,6 +196,8 @@ class Call:
     # While connected.
 
     async def _stay(self, leaving: asyncio.Event) -> str:
+        if self.takes_spares:
+            self.say("weir.call.spares_taken", {})
         self._choose()
         ends = {
             asyncio.ensure_future(self._listen()): "hangup",
@@ -274,6 +281,10 @@ class Call:
                 self._choose()
             case "m.call.negotiate" if content["description"]["type"] == "offer":
                 self._offered(content)
+            case "weir.call.assigned" if self.takes_spares:
+                for line, one in content["tracks"].items():
+                    self._assigned[line] = one["stream_id"], one["track_id"]
+                self.line.expect(self.sections())
             case "weir.call.demand" | "weir.call.speakers" | "weir.call.paused":
                 pass  # extensions: what is asked for is a wish, the rest is for those who look
             case _:
@@ -286,16 +297,33 @@ class Call:
             self._hear_of(content["sdp_stream_metadata"])
         else:
             self.faults["offer_without_metadata"] += 1
-        told = {(stream, track) for stream, one in self.streams.items() for track in one.get("tracks", {})}
-        forwarded = [s for s in remote.sections if s.mid not in ("0", "1") and s.direction in ("sendonly", "sendrecv")]
+        self._sections = remote.sections
+        sections = self.sections()
+        told = self._told()
+        forwarded = [s for s in sections if s.mid not in ("0", "1") and s.direction in ("sendonly", "sendrecv")]
         if any((s.stream, s.track) not in told for s in forwarded if s.kind != "application"):
             self.faults["msid_without_metadata"] += 1
-        self.line.expect(remote.sections)
+        self.line.expect(sections)
         self.version += 1
         answer = sdp.answer(self.local, remote, self.version + 1, self.line.active)
         described = {"type": "answer", "sdp": answer}
         self.say("m.call.negotiate", {"description": described, "sdp_stream_metadata": self.metadata()})
         self._choose()
+
+    def _told(self) -> set[tuple[str, str]]:
+        return {(stream, track) for stream, one in self.streams.items() for track in one.get("tracks", {})}
+
+    def sections(self) -> list[sdp.Section]:
+        """The newest offer's sections, by what they carry: spare lines that carry nothing yet are inactive."""
+        if not self.takes_spares:
+            return [*self._sections]
+        told, found = self._told(), []
+        for section in self._sections:
+            stream, track = self._assigned.get(section.track, (section.stream, section.track))
+            spare = section.mid not in ("0", "1") and (stream, track) not in told
+            way = "inactive" if spare else section.direction
+            found.append(replace(section, stream=stream, track=track, direction=way))
+        return found
 
 
 async def unless(stop: asyncio.Event, step: Coroutine[Any, Any, Outcome], seconds: float) -> Outcome | None:

@@ -9,7 +9,7 @@ from table import ADDRESS
 
 from focus.commands import Connected, Message, Opened, Reachable, Restart
 from focus.limits import Limits
-from focus.settle import line_name
+from focus.lines import line_name
 from focus.vocabulary import (
     Answer,
     Answered,

@@ -41,6 +41,9 @@ async (seconds) => {
 }
 """
 
+DESCRIBED = "window.__connections.map((one) => one.remoteDescription.sdp)"
+"What the focus said of each session of a page last."
+
 
 async def others(seen: Window, seconds: float = 0.7) -> list[dict[str, object]]:
     """The tiles of the others: whose, how wide their picture is, whether it moves and sounds."""
@@ -132,8 +135,10 @@ async def test_two_people_see_hear_mute_enlarge_share_and_leave() -> None:
 
         await until(gone, 5, "ann gone from bob's page")
         assert await all_move(bob, 2), "the others go on"
+        described = await bob.page.evaluate(DESCRIBED)
         await ann.page.get_by_role("button", name="Rejoin").click()
         await until(lambda: all_move(bob, 3), PATIENCE, "ann back")
+        assert await bob.page.evaluate(DESCRIBED) == described, "on lines that bob had ready"
         for person in (ann, bob):
             assert [error for error in person.errors if "status of 40" not in error] == []
 

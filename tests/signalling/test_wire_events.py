@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from focus.faults import PeerFault
-from focus.vocabulary import Want
+from focus.vocabulary import Obeys, TakesSpares, Want
 from signalling import events
 
 LIMIT, DEPTH = 2000, 8
@@ -69,7 +69,8 @@ CHANNEL: list[tuple[dict[str, Any], events.Channel]] = [
     ),
     ({"type": "m.call.ping", "content": {}}, events.Ping()),
     ({"type": "m.call.pong"}, events.Pong()),
-    ({"type": "weir.call.demand_taken", "content": {}}, events.Taken()),
+    ({"type": "weir.call.demand_taken", "content": {}}, events.Taken(Obeys)),
+    ({"type": "weir.call.spares_taken", "content": {}}, events.Taken(TakesSpares)),
     ({"type": "m.call.connect_to_focus", "content": {"foci": []}}, events.Unknown()),
 ]
 

@@ -5,10 +5,11 @@
  * channel, but for an ICE restart, when that has no path. It never dials twice: whoever
  * made it decides what comes after `ended`. Events are handled one after another.
  */
+import { ASSIGNED, SPARES_TAKEN } from "../core/assigned";
 import { DEMAND, DEMAND_TAKEN, readDemand } from "../core/demand";
 import { object, parseObject, text, type Json } from "../core/json";
 import { CHANNEL_METADATA, readMetadata, TO_DEVICE_METADATA, writeMetadata } from "../core/metadata";
-import { NOTHING_PAUSED, PAUSED, readPaused } from "../core/paused";
+import { PAUSED } from "../core/paused";
 import {
   ANSWER_TIMEOUT,
   CONNECT_TIMEOUT,
@@ -18,13 +19,14 @@ import {
   SEARCH_TIMEOUT,
   type Ending,
 } from "../core/reconnect";
-import { sections, withDtx } from "../core/sdp";
+import { withDtx } from "../core/sdp";
 import { readSpeakers, SPEAKERS } from "../core/speaker";
 import type { Subscription } from "../core/subscription";
 import type { StreamInfo } from "../core/vocabulary";
 import { carriedCodecs } from "../media/encodings";
 import type { LocalMedia } from "../media/local";
 import type { Content, Session, ToDeviceMessage } from "../matrix/session";
+import { Arrivals } from "./arrivals";
 import { envelope, isFor, reasonOf, type Dial } from "./message";
 import { Outgoing } from "./outgoing";
 
@@ -44,10 +46,6 @@ export interface Hearer {
   wavering(wavering: boolean): void;
   /** Once; nothing comes after it. */
   ended(ending: Ending): void;
-}
-
-export function trackKey(streamId: string, trackId: string): string {
-  return `${streamId}\n${trackId}`;
 }
 
 /** Longer than MSC2746 asks an invite to live at least. */
@@ -72,9 +70,7 @@ export class Leg {
   private restarting = false;
   private detour = false;
   private said = "";
-  private paused = NOTHING_PAUSED;
-  /** Tracks that arrive, by the mid of their line. */
-  private readonly keys = new Map<string, string>();
+  private readonly arrivals = new Arrivals();
   private heardAt = performance.now();
   private pingedAt = 0;
   private longestPause = 0;
@@ -184,8 +180,11 @@ export class Leg {
       case SPEAKERS:
         return this.hearer.speakers(readSpeakers(content));
       case PAUSED:
-        this.paused = readPaused(content, this.paused);
-        return this.tellPaused();
+        this.arrivals.pause(content);
+        return this.hearer.paused(this.arrivals.paused());
+      case ASSIGNED:
+        this.arrivals.assign(content);
+        return this.tellTracks();
       case "m.call.negotiate":
         return this.describe(content, content[CHANNEL_METADATA], true);
       case DEMAND:
@@ -223,23 +222,8 @@ export class Leg {
   }
 
   private tellTracks(): void {
-    const tracks = new Map<string, MediaStreamTrack>();
-    this.keys.clear();
-    const lines = new Map(this.pc.getTransceivers().map((one) => [one.mid, one]));
-    for (const line of sections(this.pc.remoteDescription?.sdp ?? "")) {
-      const transceiver = lines.get(line.mid);
-      if (line.sends && line.trackId && transceiver) {
-        const key = trackKey(line.streamId, line.trackId);
-        tracks.set(key, transceiver.receiver.track);
-        this.keys.set(line.mid, key);
-      }
-    }
-    this.hearer.tracks(tracks);
-    this.tellPaused();
-  }
-
-  private tellPaused(): void {
-    this.hearer.paused(new Set([...this.paused.mids].flatMap((mid) => this.keys.get(mid) ?? [])));
+    this.hearer.tracks(this.arrivals.read(this.pc));
+    this.hearer.paused(this.arrivals.paused());
   }
 
   private readonly connection = (): void => {
@@ -265,6 +249,7 @@ export class Leg {
     this.isLive = true;
     this.cancel("connect");
     this.sayMetadata();
+    this.say(SPARES_TAKEN, {});
     this.hearer.live();
   }
 

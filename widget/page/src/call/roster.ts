@@ -1,7 +1,7 @@
 /** Who is shown: the streams that the focus names, joined with the tracks that arrive and the names of their owners. */
 import { replaceStreams } from "../core/metadata";
 import type { Kind, StreamInfo } from "../core/vocabulary";
-import { trackKey } from "./leg";
+import { trackKey } from "./arrivals";
 import type { RemoteStream } from "./state";
 
 export type Tracks = ReadonlyMap<string, MediaStreamTrack>;
