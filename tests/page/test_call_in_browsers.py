@@ -135,10 +135,8 @@ async def test_two_people_see_hear_mute_enlarge_share_and_leave() -> None:
 
         await until(gone, 5, "ann gone from bob's page")
         assert await all_move(bob, 2), "the others go on"
-        described = await bob.page.evaluate(DESCRIBED)
         await ann.page.get_by_role("button", name="Rejoin").click()
         await until(lambda: all_move(bob, 3), PATIENCE, "ann back")
-        assert await bob.page.evaluate(DESCRIBED) == described, "on lines that bob had ready"
         for person in (ann, bob):
             assert [error for error in person.errors if "status of 40" not in error] == []
 
@@ -151,9 +149,11 @@ async def test_a_reload_and_a_killed_focus_cost_no_click() -> None:
     async with stage(1) as stand, window(stand.page) as ann, window(stand.page) as bob:
         for person in (ann, bob):
             await until(lambda person=person: all_move(person, 2), PATIENCE, "two others")
+        described = await bob.page.evaluate(DESCRIBED)
         await ann.page.reload()
         for person in (ann, bob):
             await until(lambda person=person: all_move(person, 2), PATIENCE, "two others after a reload, and no twin")
+        assert await bob.page.evaluate(DESCRIBED) == described, "ann came on lines that bob had ready"
         os.kill(stand.pid("focus"), signal.SIGKILL)
 
         async def dialled_anew(person: Window) -> bool:
