@@ -84,7 +84,7 @@ pub struct Estimator {
     heard: Option<Seconds>,
     left: Option<Seconds>,
     halved: Option<Seconds>,
-    /// Arrived packets of one feedback, by arrival.
+    /// Arrived packets of one feedback, by arrival: where some were lost, or overtaken.
     arrived: Vec<Told>,
 }
 
@@ -214,10 +214,15 @@ impl Estimator {
         }
         let mut found = None;
         let mut arrived = std::mem::take(&mut self.arrived);
-        arrived.clear();
-        arrived.extend(told.iter().filter(|one| one.arrived.is_some()));
-        arrived.sort_unstable_by_key(|one| (one.arrived, one.sequence));
-        let mut rest = arrived.as_slice();
+        let mut rest = told;
+        if !told.is_sorted_by_key(|one| (one.arrived, one.sequence))
+            || told.first().is_some_and(|one| one.arrived.is_none())
+        {
+            arrived.clear();
+            arrived.extend(told.iter().filter(|one| one.arrived.is_some()));
+            arrived.sort_unstable_by_key(|one| (one.arrived, one.sequence));
+            rest = arrived.as_slice();
+        }
         while let Some(one) = rest.first() {
             // Packets of a frame mostly leave and arrive together, and say one thing; those of a probe are looked at singly.
             let alike = |other: &&Told| other.arrived == one.arrived && other.sent == one.sent;

@@ -230,17 +230,18 @@ impl Media {
 
     /// Transport-wide feedback came.
     pub(super) fn fed_back(&mut self, from: PeerKey, body: &[u8], now: Seconds, tally: &mut Tally) {
-        let Some(peer) = self.peers.get_mut(from) else { return };
-        if !peer.departures.heard(body) {
+        let Self { peers, told, .. } = self;
+        let Some(peer) = peers.get_mut(from) else { return };
+        if !peer.departures.heard(body, told) {
             return tally.drop(Drop::MalformedRtcp);
         }
-        if peer.departures.told().is_empty() {
+        if told.is_empty() {
             return;
         }
         let need = peer.need;
         let link = peer.link.get_or_insert_with(|| Box::new(Link::new(now, need)));
         link.left(now, peer.departures.unlooked());
-        link.estimator.told(now, peer.departures.told());
+        link.estimator.told(now, told);
         if link.news() {
             peer.estimate = link.told as u64;
             Self::tell(&mut self.levels, Level::Estimate(from));

@@ -54,6 +54,7 @@ use run::Run;
 use source::Track;
 pub use table::PeerKey;
 use table::{Peer, RouteKey, Slab, TrackKey};
+use twcc::Told;
 
 /// Time since the engine's epoch. In floating point, as the reference engine has it: the same input gives the same bits.
 pub type Seconds = f64;
@@ -138,6 +139,8 @@ pub struct Media {
     scratch: Vec<u8>,
     /// Room for what one layer misses.
     asking: Vec<i64>,
+    /// Room for what one feedback tells: one for all peers, so that it is in the processor's cache.
+    told: Vec<Told>,
 }
 
 impl Media {
@@ -162,6 +165,7 @@ impl Media {
             pacing: Vec::new(),
             scratch: Vec::with_capacity(rtp::LONGEST),
             asking: Vec::with_capacity(missing::MOST_MISSING as usize),
+            told: Vec::with_capacity(twcc::MOST_STATUSES),
         }
     }
 

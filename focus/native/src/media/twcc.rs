@@ -230,7 +230,7 @@ pub struct Told {
     pub arrived: Option<i64>,
 }
 
-/// Departures of packets to one peer, and what the peer told of them: for the estimator.
+/// Departures of packets to one peer.
 #[derive(Debug, Default)]
 pub struct Departures {
     /// The next transport-wide number.
@@ -239,7 +239,6 @@ pub struct Departures {
     ring: Vec<Left>,
     /// When the newest left, in microseconds.
     newest: i64,
-    told: Vec<Told>,
     /// Bytes that left, and as of when somebody looked.
     bytes: u64,
     looked: u64,
@@ -281,9 +280,9 @@ impl Departures {
         self.next += 1;
     }
 
-    /// Take a peer's feedback in; what the estimator did not fetch of the one before is gone. False when malformed.
-    pub fn heard(&mut self, body: &[u8]) -> bool {
-        let &mut Self { next, ref ring, newest, ref mut told, .. } = self;
+    /// Read a peer's feedback into `told`, in place of what is there. False when malformed.
+    pub fn heard(&self, body: &[u8], told: &mut Vec<Told>) -> bool {
+        let &Self { next, ref ring, newest, .. } = self;
         told.clear();
         read(body, |number, arrived| {
             let sequence = expand(i64::from(number), Some(next), 16);
@@ -313,11 +312,6 @@ impl Departures {
     #[must_use]
     pub fn bytes(&self) -> u64 {
         self.bytes
-    }
-
-    /// What the newest feedback told.
-    pub fn told(&self) -> &[Told] {
-        &self.told
     }
 }
 

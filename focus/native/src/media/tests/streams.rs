@@ -137,8 +137,7 @@ fn a_sink_with_transport_wide_numbers_gets_them_on_everything_and_is_heard() {
     let numbers: Vec<_> = relay.sinks.rtp.iter().map(|sent| read(&sent.2).extensions[1].clone()).collect();
     assert_eq!(numbers, (0..4).map(|number| (5, vec![0, number])).collect::<Vec<_>>());
     relay.control(S, &bytes::rtcp(15, 205, &[&[0; 8][..], &[0, 1, 0, 3, 0, 0, 1, 0], &[0xD1, 0, 4, 8]].concat()), 5.0);
-    let told = relay.media.peers.get(S).unwrap().departures.told();
-    let told: Vec<_> = told.iter().map(|one| (one.sequence, one.sent, one.arrived)).collect();
+    let told: Vec<_> = relay.media.told.iter().map(|one| (one.sequence, one.sent, one.arrived)).collect();
     assert_eq!(told, [(1, 1.0, Some(260)), (2, 2.0, None), (3, 4.0, Some(268))]);
 }
 
