@@ -7,6 +7,7 @@ give the same result, but for the ids and SSRCs that `names` supplies for new ro
 from __future__ import annotations
 
 import math
+from collections.abc import Set
 from types import MappingProxyType
 
 from msgspec.structs import replace
@@ -17,7 +18,7 @@ from focus.snapshot import Conference, Outstanding, Peer, Said, Slot
 from focus.step import end
 from focus.tuning import tune
 from focus.view import look
-from focus.vocabulary import Names, PeerId, Reason
+from focus.vocabulary import Kind, Names, PeerId, Reason
 from focus.voices import listen
 
 PORTION = 40
@@ -90,12 +91,13 @@ def _unsaid(peer: Peer) -> bool:
     """Whether a line should be something else than was agreed."""
     if peer.resting != peer.rested:
         return True
-    return any(slot.use is not slot.agreed and _pressing(slot, peer) for slot in peer.slots)
+    ready = {slot.kind for slot in peer.slots if peer.spares and slot.use is not None and slot.use.spare}
+    return any(slot.use is not slot.agreed and _pressing(slot, ready) for slot in peer.slots)
 
 
-def _pressing(slot: Slot, peer: Peer) -> bool:
+def _pressing(slot: Slot, ready: Set[Kind]) -> bool:
     """Whether a line has to become something else now. One that carries nothing any more waits, if others are ready."""
-    return slot.use != slot.agreed and not (peer.spares and slot.use is None)
+    return slot.use != slot.agreed and (slot.use is not None or slot.kind not in ready)
 
 
 def _due(conference: Conference, peer: Peer) -> float:

@@ -111,7 +111,7 @@ def _of_peer(
         case Obeys():
             moved = peer if peer.obeys else replace(peer, obeys=True)
         case TakesSpares():
-            moved = replace(peer, spares=True)
+            moved = peer if peer.spares else replace(peer, spares=True)
         case commands.Reachable():
             moved = replace(peer, candidates=event.candidates)
         case commands.Connected():

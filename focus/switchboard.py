@@ -128,7 +128,8 @@ class Switchboard:
     def figures(self) -> Figures:
         """Count what is there."""
         running = [r.conference for r in self._conferences.values()]
-        used = [(slot, slot.use, c) for c in running for peer in c.peers.values() for slot in peer.slots if slot.use]
+        uses = [(slot, slot.use, c) for c in running for peer in c.peers.values() for slot in peer.slots]
+        used = [(slot, use, c) for slot, use, c in uses if use is not None and not use.spare]
         blind = [
             slot for slot, use, c in used
             if slot.accepted and use.track in c.tracks and not decodes(slot, c.roster.sent[use.track])

@@ -93,13 +93,15 @@ def test_when_none_is_left_an_offer_brings_more() -> None:
 def test_a_line_is_used_once_and_given_back_with_the_next_offer() -> None:
     room, (alice, _) = call("alice", "bob")
     seen: list[str] = []
+    offers = []
     for turn in range(12):
-        told = comes(room, alice, f"guest{turn}")
-        seen += assigned(told)
-        told = alice.hear(room.post(Left(room.callers[f"guest{turn}"].peer, Reason.USER_HANGUP)))
-        assert not [one for one in told if isinstance(one, Offer) and one.peer == alice.peer], "nobody waits for it"
+        before = len(alice.offers)
+        seen += assigned(comes(room, alice, f"guest{turn}"))
+        alice.hear(room.post(Left(room.callers[f"guest{turn}"].peer, Reason.USER_HANGUP)))
+        offers.append(len(alice.offers) - before)
         assert len(routed(room, alice)) == 2
-    assert len(seen) == len({*seen}), "its numbers would begin anew"
+    assert len(seen) == 24 and len({*seen}) == 24, "its numbers would begin anew"
+    assert offers == 6 * [0, 1], "who goes brings an offer only where nothing is ready for who comes next"
     lines = [one for one in alice.sections if one.mid.startswith("w")]
     assert len(lines) <= 2 + 2 * 2 * (LEAST + 1), "they do not pile up"
 
@@ -135,7 +137,16 @@ def test_no_line_is_kept_ready_beyond_what_a_session_may_have() -> None:
     assert len(alice.sections) <= 8
     comes(room, alice, "carol")
     comes(room, alice, "dave")
-    assert len(alice.sections) <= 8 and len(routed(room, alice)) >= 4
+    assert len(alice.sections) == 8 and len(routed(room, alice)) == 5, "and all of them carry something"
+
+
+def test_who_finds_no_line_gets_one_that_carries_nothing_any_more() -> None:
+    room, (alice, bob) = call("alice", "bob", limits=Limits(m_lines=8))
+    comes(room, alice, "carol")
+    comes(room, alice, "dave")
+    for gone in (bob, room.callers["carol"]):
+        alice.hear(room.post(Left(gone.peer, Reason.USER_HANGUP)))
+    assert {route.track for route in routed(room, alice).values()} >= {room.track("dave", "0"), room.track("dave", "1")}
 
 
 def test_a_voice_without_a_picture_is_heard_too() -> None:

@@ -28,6 +28,7 @@ from focus.vocabulary import (
     PeerId,
     Reason,
     Selected,
+    TakesSpares,
     Told,
     Want,
     Wanted,
@@ -155,6 +156,16 @@ async def test_a_face_that_breaks_is_counted_and_the_call_goes_on(caplog: pytest
         exchange.join(ONE, "b")
     assert exchange.board.faults["bug"] >= 2
     assert len(exchange.engine.peers) == 2
+
+
+async def test_lines_that_are_ready_for_others_are_no_routes() -> None:
+    exchange = Exchange()
+    a, b = exchange.join(ONE, "a"), exchange.join(ONE, "b")
+    exchange.board.post(ONE, TakesSpares(a))
+    watched(exchange, ONE, a, b)
+    offered = next(told.sdp for _, told in reversed(exchange.face.told) if isinstance(told, Offer))
+    assert offered.count("a=mid:w") > 1
+    assert exchange.board.figures() == Figures(1, 2, 4, 1, 0)
 
 
 async def test_an_empty_conference_is_forgotten() -> None:
