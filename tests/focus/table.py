@@ -50,6 +50,8 @@ class Table:
     sent: list[Send] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
     used: set[RouteId] = field(default_factory=set)
+    ssrcs: set[tuple[PeerId, int]] = field(default_factory=set)
+    "Of every route there ever was to a peer that is here: one number sealed twice is one GCM nonce used twice."
     wake: Callable[[], None] = lambda: None
     closed: bool = False
     gathering: bool = False
@@ -99,6 +101,7 @@ class Table:
                 self._gathered(command.peer)
             case Close():
                 del self.peers[command.peer]
+                self.ssrcs = {used for used in self.ssrcs if used[0] != command.peer}
                 self.restarts.pop(command.peer, None)
                 self.needs.pop(command.peer, None)
                 assert not [t for t in self.tracks.values() if t.peer == command.peer], "its tracks go first"
@@ -117,9 +120,11 @@ class Table:
                     self.routes[command.route] = command
                     return
                 assert command.route not in self.used, "a route's number, like its SSRC, is used once"
-                assert command.ssrc not in {r.ssrc for r in self.routes.values() if r.peer == command.peer}
+                ssrcs = {(command.peer, ssrc) for ssrc in (command.ssrc, command.rtx_ssrc) if ssrc is not None}
+                assert not ssrcs & self.ssrcs, "and an SSRC begins once under one key"
                 assert command.mid not in {r.mid for r in self.routes.values() if r.peer == command.peer}
                 self.used.add(command.route)
+                self.ssrcs |= ssrcs
                 self.routes[command.route] = command
             case Unroute():
                 del self.routes[command.route]

@@ -16,7 +16,20 @@ from focus.limits import Limits
 from focus.plan import NOTHING, Plan, changes, plan
 from focus.settle import settle
 from focus.snapshot import NONE_HELD, UNSHARED, Conference
-from focus.vocabulary import Answer, Ended, Join, Left, Offered, PeerId, Reason, Rid, Told, Want, Wanted
+from focus.vocabulary import (
+    Answer,
+    Ended,
+    Join,
+    Left,
+    Offered,
+    PeerId,
+    Reason,
+    Rid,
+    TakesSpares,
+    Told,
+    Want,
+    Wanted,
+)
 
 NAMES = ("alice", "bob", "carol")
 ACTIONS = st.one_of(
@@ -31,6 +44,7 @@ ACTIONS = st.one_of(
     st.tuples(st.just("restart"), st.sampled_from(NAMES), st.integers(1000, 1003)),
     st.tuples(st.just("wait"), st.sampled_from([0.5, 1.0, 6.0, 21.0])),
     st.tuples(st.just("deafen"), st.sampled_from(NAMES)),
+    st.tuples(st.just("spares"), st.sampled_from(NAMES)),
     st.tuples(st.just("link"), st.sampled_from(NAMES), st.sampled_from([100_000, 400_000, 900_000, 5_000_000])),
     st.tuples(st.just("cost"), st.sampled_from(NAMES), st.sampled_from([100_000, 300_000])),
 )
@@ -56,6 +70,8 @@ def act(room: Room, callers: dict[str, Caller], action: tuple[object, ...]) -> N
             match (verb, *rest):
                 case ("leave",):
                     told = room.post(Left(caller.peer, Reason.USER_HANGUP))
+                case ("spares",):
+                    told = caller.hear(room.post(TakesSpares(caller.peer)))
                 case ("deafen",):
                     caller.answering = not caller.answering
                 case ("want", str(other), int(size)) if other in callers:
