@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import sys
 import time
 from concurrent.futures import ProcessPoolExecutor
@@ -70,7 +71,9 @@ def told(found: list[Figures]) -> dict[str, Any]:
     }
     for name, values in (("up_s", [one.up for one in found]), ("down_s", [one.down for one in found])):
         if any(values):
-            worst[name] = round(max(max(each) for each in values), 1)
+            most = max(max(each) for each in values)
+            # JSON has no word for never.
+            worst[name] = round(most, 1) if math.isfinite(most) else None
     if (fair := [one.jain for one in found if one.jain is not None]) != []:
         worst["jain"], worst["jain_median"] = round(min(fair), 3), round(median(fair), 3)
     return worst

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import math
 
 import pytest
 
+from bench.congestion import told
 from tests.bottleneck import Passed
 from tests.congestion.bars import collapsed, missed
 from tests.congestion.cases import Case, Flow, steps
@@ -57,3 +59,10 @@ def test_a_quantile_of_nothing_is_nothing() -> None:
 def test_a_case_is_held_to_its_own_bars(name: str, found: Figures, count: int) -> None:
     assert len(missed(name, found)) == count
     assert collapsed(found) == ([] if found.used > 0.5 else ["uses only 0.40 of the capacity"])
+
+
+def test_what_never_happened_is_told_in_json_that_all_can_read() -> None:
+    found = Figures(0.7, (0.7,), 0.09, 0, (math.inf, 1.0), (1.6,), None)
+    row = told([found, found])
+    assert (row["up_s"], row["down_s"]) == (None, 1.6)
+    json.dumps(row, allow_nan=False)
