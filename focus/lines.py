@@ -11,21 +11,21 @@ from __future__ import annotations
 import itertools
 import string
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable
 from operator import is_
 
 from msgspec.structs import replace
 
 from focus.snapshot import NOBODYS, Conference, Peer, Published, Slot, Use
 from focus.subscribe import wanted
-from focus.vocabulary import Kind, Names, RouteId, TrackId
+from focus.vocabulary import Kind, Names, RouteId
 
 DIGITS = string.digits + string.ascii_letters
 "Of names: of equal length as long as one is enough."
 LEAST, MOST = 2, 16
-"Lines of a kind that are kept ready ..."
+"Pairs of lines that are kept ready ..."
 PART = 4
-"... and of how many that are in use there is one."
+"... and of how many lines of a kind that are in use there is one."
 
 
 def assign(conference: Conference, peer: Peer, names: Names) -> tuple[Conference, Peer]:
@@ -35,25 +35,32 @@ def assign(conference: Conference, peer: Peer, names: Names) -> tuple[Conference
         slot if slot.use is None or slot.use.spare or slot.use.track in tracks else replace(slot, use=None)
         for slot in peer.slots
     ]
-    placed = {slot.use.track for slot in slots if slot.use is not None and not slot.use.spare}
+    if peer.spares:
+        slots = _whole(slots)
+    placed = {slot.use.track: slot.use for slot in slots if slot.use is not None and not slot.use.spare}
     if len(placed) == len(tracks):
         same = all(map(is_, slots, peer.slots))
         return conference, peer if same else replace(peer, slots=tuple(slots))
+    beside = {tracks[name].stream: use for name, use in placed.items()}
     places = Places(conference, peer, slots)
     routes = conference.routes
     for track in tracks.values():
         if track.id in placed:
             continue
         route = RouteId(routes + 1)
-        number = spare(slots, track, conference.tracks)
+        sibling = beside.get(track.stream)
+        number = spare(slots, track.kind, sibling.stream if sibling is not None else None)
         if number is not None:
             lent = slots[number].use
             assert lent is not None, "a spare line has its numbers"
             use = replace(lent, track=track.id, route=route)
             slots[number] = replace(slots[number], use=use, agreed=use)
-            routes += 1
         else:
-            routes += places.put(track.kind, _use(track, route, names))
+            use = _use(track, route, names, sibling)
+            if not places.put(track.kind, use):
+                continue
+        routes += 1
+        beside.setdefault(track.stream, use)
     if tuple(slots) != peer.slots:
         peer = replace(peer, slots=tuple(slots))
     if routes != conference.routes:
@@ -61,41 +68,49 @@ def assign(conference: Conference, peer: Peer, names: Names) -> tuple[Conference
     return conference, peer
 
 
-def spare(slots: list[Slot], track: Published, tracks: Mapping[TrackId, Published]) -> int | None:
-    """The place of a line that was agreed and carries nothing yet: of the pair on which the stream's other track is, so
-    that both play together, or of a pair that is nobody's."""
-    whose = {
-        slot.use.stream: tracks[slot.use.track].stream for slot in slots
-        if slot.use is not None and slot.use.lent and slot.use.track in tracks
-    }  # fmt: skip
-    first = None
+def spare(slots: list[Slot], kind: Kind, stream: str | None) -> int | None:
+    """The place of a line that was agreed and carries nothing yet: of the stream on which its sibling is, so that both
+    play together, else of a pair that is nobody's."""
+    taken = {slot.use.stream for slot in slots if slot.use is not None and not slot.use.spare}
     for number, slot in enumerate(slots):
         use = slot.use
-        if use is None or not use.spare or slot.kind is not track.kind or not slot.accepted or slot.agreed != use:
+        if use is None or not use.spare or slot.kind is not kind or not slot.accepted or slot.agreed != use:
             continue
-        owner = whose.get(use.stream)
-        if owner == track.stream:
+        if use.stream == stream if stream is not None else use.stream not in taken:
             return number
-        if owner is None and first is None:
-            first = number
-    return first
+    return None
+
+
+def pairs(slots: Iterable[Slot]) -> int:
+    """How many pairs are ready that are nobody's, or will be with the next answer."""
+    uses = [slot.use for slot in slots if slot.use is not None]
+    taken = {use.stream for use in uses if not use.spare}
+    return len({use.stream for use in uses if use.spare} - taken)
 
 
 def provide(conference: Conference, peer: Peer, names: Names) -> Peer:
     """Have some lines ready, now that an offer is made. Sound and picture of one pair name one stream."""
     slots = [*peer.slots]
-    ready = Counter(slot.kind for slot in slots if slot.use is not None and slot.use.spare)
     used = Counter(slot.kind for slot in slots if slot.use is not None and not slot.use.spare)
     enough = min(MOST, max(LEAST, max(used.values(), default=0) // PART))
-    missing = {kind: max(0, enough - ready[kind]) for kind in Kind}
     places = Places(conference, peer, slots)
-    for number in range(max(missing.values())):
+    for _ in range(enough - pairs(slots)):
+        if not places.both():
+            break
         pair = names.token(8)
         for kind in Kind:
-            if number < missing[kind]:
-                rtx = names.ssrc() if kind is Kind.VIDEO else None
-                places.put(kind, Use(NOBODYS, RouteId(0), pair, names.token(8), names.ssrc(), rtx, lent=True))
+            rtx = names.ssrc() if kind is Kind.VIDEO else None
+            places.put(kind, Use(NOBODYS, RouteId(0), pair, names.token(8), names.ssrc(), rtx, lent=True))
     return peer if slots == [*peer.slots] else replace(peer, slots=tuple(slots))
+
+
+def _whole(slots: list[Slot]) -> list[Slot]:
+    """Without what is left of a pair whose other line carries nothing any more: who came on it would be out of step."""
+    uses = [slot.use for slot in slots if slot.use is not None]
+    taken = {use.stream for use in uses if not use.spare}
+    left = Counter(use.stream for use in uses if use.spare)
+    odd = {stream for stream, count in left.items() if count < len(Kind)} - taken
+    return [replace(slot, use=None) if slot.use is not None and slot.use.stream in odd else slot for slot in slots]
 
 
 class Places:
@@ -106,6 +121,11 @@ class Places:
         self._most = conference.limits.m_lines
         self._taken = {*(line.mid for line in peer.lines), *(slot.mid for slot in slots)}
         self._stopped = {line.mid for line in peer.lines if line.refused}
+
+    def both(self) -> bool:
+        """Whether there is room for a pair."""
+        new = sum(not any(slot.kind is kind and self._free(slot) for slot in self._slots) for kind in Kind)
+        return len(self._taken) + new <= self._most
 
     def put(self, kind: Kind, use: Use) -> bool:
         """Use a free line of the kind, or a new one. False: there are too many."""
@@ -139,6 +159,9 @@ def line_name(number: int) -> str:
     return f"{line_name(number) if number else 'w'}{DIGITS[last]}"
 
 
-def _use(track: Published, route: RouteId, names: Names) -> Use:
+def _use(track: Published, route: RouteId, names: Names, sibling: Use | None) -> Use:
+    """A line of the track's own stream, or of its sibling's, where that is one that was ready."""
     rtx = names.ssrc() if track.kind is Kind.VIDEO else None
+    if sibling is not None and sibling.lent:
+        return Use(track.id, route, sibling.stream, names.token(8), names.ssrc(), rtx, lent=True)
     return Use(track.id, route, track.stream, track.name, names.ssrc(), rtx)

@@ -7,18 +7,17 @@ give the same result, but for the ids and SSRCs that `names` supplies for new ro
 from __future__ import annotations
 
 import math
-from collections.abc import Set
 from types import MappingProxyType
 
 from msgspec.structs import replace
 
 from focus import budget, compose, held, lines
 from focus.demand import demand
-from focus.snapshot import Conference, Outstanding, Peer, Said, Slot
+from focus.snapshot import Conference, Outstanding, Peer, Said
 from focus.step import end
 from focus.tuning import tune
 from focus.view import look
-from focus.vocabulary import Kind, Names, PeerId, Reason
+from focus.vocabulary import Names, PeerId, Reason
 from focus.voices import listen
 
 PORTION = 40
@@ -91,13 +90,11 @@ def _unsaid(peer: Peer) -> bool:
     """Whether a line should be something else than was agreed."""
     if peer.resting != peer.rested:
         return True
-    ready = {slot.kind for slot in peer.slots if peer.spares and slot.use is not None and slot.use.spare}
-    return any(slot.use is not slot.agreed and _pressing(slot, ready) for slot in peer.slots)
-
-
-def _pressing(slot: Slot, ready: Set[Kind]) -> bool:
-    """Whether a line has to become something else now. One that carries nothing any more waits, if others are ready."""
-    return slot.use != slot.agreed and (slot.use is not None or slot.kind not in ready)
+    moved = [slot for slot in peer.slots if slot.use is not slot.agreed and slot.use != slot.agreed]
+    if not moved or not peer.spares or any(slot.use is not None for slot in moved):
+        return bool(moved)
+    # Lines that carry nothing any more wait, if others are ready.
+    return not lines.pairs(peer.slots)
 
 
 def _due(conference: Conference, peer: Peer) -> float:

@@ -97,6 +97,17 @@ class Room:
     def peer(self, name: str) -> Peer:
         return self.running.conference.peers[PeerId(name)]
 
+    def in_step(self) -> bool:
+        """Whether each peer has what was published as one stream on lines of one stream, and nothing else there.
+        That is what a browser plays together."""
+        tracks = self.running.conference.tracks
+        for peer in self.running.conference.peers.values():
+            uses = [slot.use for slot in peer.slots if slot.use is not None and slot.use.track in tracks]
+            ways = {(tracks[use.track].stream, use.stream) for use in uses}
+            if any(len({*side}) != len(ways) for side in zip(*ways, strict=True)):
+                return False
+        return True
+
     def track(self, name: str, mid: str) -> TrackId:
         """The id of what a caller publishes on a line of its own."""
         peers = self.running.conference.of(PeerId(name))

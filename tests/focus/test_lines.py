@@ -55,6 +55,11 @@ def routed(room: Room, viewer: Caller) -> dict[str, Route]:
     return {route.mid: route for route in room.engine.routes.values() if route.peer == viewer.peer}
 
 
+def hears(room: Room, viewer: Caller, other: Caller) -> list[Told]:
+    """A voice is wanted before its picture, as from a page whose tile is not laid out yet."""
+    return viewer.hear(room.post(Wanted(viewer.peer, (Want(other.local.stream, other.local.audio),), ())))
+
+
 def test_who_comes_is_seen_on_lines_that_were_ready_and_nobody_makes_an_offer() -> None:
     room, (alice, bob) = call("alice", "bob")
     before = {section.mid: section for section in alice.sections}
@@ -157,3 +162,56 @@ def test_a_voice_without_a_picture_is_heard_too() -> None:
     told = alice.hear(room.post(Wanted(alice.peer, (Want(carol.local.stream, carol.local.video, 320, 180),), ())))
     [other] = assigned(told)
     assert alice.line(line).stream == alice.line(other).stream, "her picture comes later, and beside her voice"
+
+
+def test_a_picture_stays_beside_a_voice_that_was_negotiated() -> None:
+    room, (alice,) = call("alice")
+    bob = Caller(room, "bob").join()
+    bob.flow("f", "h", "q")
+    bob.sound()
+    assert [one for one in hears(room, alice, bob) if isinstance(one, Offer)], "and spare lines come with it"
+    told = alice.want(bob)
+    assert [one for one in told if isinstance(one, Offer)] and not assigned(told), "none is in step with her voice"
+    assert alice.line(bob.local.audio).stream == alice.line(bob.local.video).stream and room.in_step()
+
+
+def test_a_picture_that_was_out_of_view_comes_back_beside_its_voice() -> None:
+    room, (alice, _) = call("alice", "bob")
+    comes(room, alice, "carol")
+    carol = room.callers["carol"]
+    gone = ((carol.local.stream, carol.local.video),)
+    for _ in range(3):
+        alice.hear(room.post(Wanted(alice.peer, (), gone)))
+        names = assigned(told := alice.want(carol))
+        assert [one for one in told if isinstance(one, Offer)], "its line was used, and no other is in step"
+        assert [*names.values()] == [(carol.local.stream, carol.local.video)] and room.in_step()
+        lines = {one.mid: one for one in alice.sections}
+        streams = {lines[r.mid].stream for r in routed(room, alice).values() if r.track.startswith("carol/")}
+        assert len(streams) == 1
+
+
+def test_what_is_left_of_a_pair_is_nobody_elses() -> None:
+    room, (alice, _) = call("alice", "bob")
+    carol = Caller(room, "carol").join()
+    carol.sound()
+    [line] = assigned(hears(room, alice, carol))
+    left = alice.line(line).stream
+    alice.hear(room.post(Left(carol.peer, Reason.USER_HANGUP)))
+    for number in range(3):
+        found = assigned(comes(room, alice, f"guest{number}"))
+        assert all(alice.line(name).stream != left for name in found) and room.in_step()
+
+
+def test_a_voice_that_takes_the_last_pair_has_its_picture_there() -> None:
+    room, (alice, _) = call("alice", "bob")
+    comes(room, alice, "carol")
+    alice.hear(room.post(Left(room.callers["carol"].peer, Reason.USER_HANGUP)))
+    dave = Caller(room, "dave").join()
+    dave.flow("f", "h", "q")
+    dave.sound()
+    told = hears(room, alice, dave)
+    assert [one for one in told if isinstance(one, Offer)], "no pair is left, and there are lines to be given back"
+    told = alice.want(dave)
+    assert not [one for one in told if isinstance(one, Offer)] and len(assigned(told)) == 1 and room.in_step()
+    ready = [slot.kind for slot in room.peer("alice").slots if slot.use is not None and slot.use.spare]
+    assert sorted(ready) == LEAST * [Kind.AUDIO] + LEAST * [Kind.VIDEO]

@@ -32,10 +32,14 @@ from focus.vocabulary import (
 )
 
 NAMES = ("alice", "bob", "carol")
-ACTIONS = st.one_of(
+VIEWS = (
     st.tuples(st.just("join"), st.sampled_from(NAMES)),
     st.tuples(st.just("leave"), st.sampled_from(NAMES)),
     st.tuples(st.just("want"), st.sampled_from(NAMES), st.sampled_from(NAMES), st.sampled_from([0, 300, 600, 1200])),
+    st.tuples(st.sampled_from(["hear", "unhear", "unsee"]), st.sampled_from(NAMES), st.sampled_from(NAMES)),
+)
+ACTIONS = st.one_of(
+    *VIEWS,
     st.tuples(st.just("unwant"), st.sampled_from(NAMES), st.sampled_from(NAMES)),
     st.tuples(st.just("appear"), st.sampled_from(NAMES), st.sampled_from("fhq")),
     st.tuples(st.just("vanish"), st.sampled_from(NAMES), st.sampled_from("fhq")),
@@ -78,6 +82,13 @@ def act(room: Room, callers: dict[str, Caller], action: tuple[object, ...]) -> N
                     caller.want(callers[other], size, size)
                 case ("unwant", str(other)) if other in callers:
                     caller.unwant(callers[other])
+                case ("hear", str(other)) if other in callers:
+                    local = callers[other].local
+                    told = caller.hear(room.post(Wanted(caller.peer, (Want(local.stream, local.audio),), ())))
+                case ("unhear" | "unsee", str(other)) if other in callers:
+                    local = callers[other].local
+                    gone = local.audio if verb == "unhear" else local.video
+                    told = caller.hear(room.post(Wanted(caller.peer, (), ((local.stream, gone),))))
                 case ("appear", str(rid)):
                     told = room.post(*[Appeared(t.id, Rid(rid), 0, 0) for t in room.running.conference.of(caller.peer)])
                 case ("vanish", str(rid)):
@@ -123,6 +134,20 @@ def facts(conference: Conference) -> Conference:
         conference, peers=peers, roster=kept.roster, tuning=kept.tuning, asked={}, due={}, sought=kept.sought,
         review=kept.review,
     )  # fmt: skip
+
+
+@pytest.mark.slow
+@settings(deadline=None, max_examples=100)
+@given(st.lists(st.one_of(*VIEWS), min_size=10, max_size=25))
+def test_whoever_comes_into_view_their_lips_move(actions: list[tuple[object, ...]]) -> None:
+    room = Room()
+    callers: dict[str, Caller] = {}
+    pairs = [("want", name, other, 300) for name in NAMES for other in NAMES if name != other]
+    for action in [*(("join", name) for name in NAMES), *pairs, *actions]:
+        act(room, callers, action)
+        if action[0] == "join":
+            act(room, callers, ("spares", action[1]))
+        assert room.in_step()
 
 
 @pytest.mark.slow
