@@ -1,6 +1,6 @@
 /** What the page asks of the focus: all sound, the pictures in view, and nothing twice. */
 import { describe, expect, test } from "vitest";
-import { change, isUrgent, wantedSize, wants, type Want } from "../src/core/subscription";
+import { awaitsLayout, change, isUrgent, wantedSize, wants, type Want } from "../src/core/subscription";
 import type { Size, StreamInfo } from "../src/core/vocabulary";
 import { runs, whole } from "./chance";
 
@@ -140,5 +140,19 @@ describe("haste", () => {
     ["one that goes", [], false],
   ])("with %s: %s", (_, wanted, urgent) => {
     expect(isUrgent(told, wanted)).toBe(urgent);
+  });
+});
+
+describe("who comes", () => {
+  const size = { width: 320, height: 180 };
+  test.each<[string, Want[], StreamInfo[], Record<string, Size>, boolean]>([
+    ["has a picture that no tile is known of yet", [], [stream("a")], {}, true],
+    ["is laid out", [], [stream("a")], { a: size }, false],
+    ["has no picture", [], [stream("a", ["audio"])], {}, false],
+    ["is asked for already, and not in view", [{ stream_id: "a", track_id: "a-audio" }], [stream("a")], {}, false],
+    ["comes beside one who is asked for", [{ stream_id: "a", track_id: "a-audio" }], [stream("a"), stream("b")], {}, true],
+    ["is nobody", [], [], {}, false],
+  ])("%s", (_, told, streams, sizes, waits) => {
+    expect(awaitsLayout(told, streams, shown(sizes))).toBe(waits);
   });
 });

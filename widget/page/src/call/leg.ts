@@ -86,7 +86,11 @@ export class Leg {
     this.channel = this.pc.createDataChannel("datachannel");
     this.outgoing = new Outgoing(this.pc, media, (what) => this.ownChange(what));
     this.pc.addEventListener("connectionstatechange", this.connection);
-    this.channel.addEventListener("open", () => this.maybeLive());
+    this.channel.addEventListener("open", () => {
+      // Before anything is asked for: what is offered first brings such lines then.
+      this.say(SPARES_TAKEN, {});
+      this.maybeLive();
+    });
     this.channel.addEventListener("close", () => this.end({ kind: "media", detail: "channel closed" }));
     this.channel.addEventListener("message", ({ data }) => this.then(() => this.fromChannel(data)));
     this.stopHearing = session.onToDevice((message) => {
@@ -249,7 +253,6 @@ export class Leg {
     this.isLive = true;
     this.cancel("connect");
     this.sayMetadata();
-    this.say(SPARES_TAKEN, {});
     this.hearer.live();
   }
 

@@ -3,7 +3,17 @@
  *
  * It knows when to tell; what to ask for is decided in `core/subscription.ts`.
  */
-import { change, DEBOUNCE, isUrgent, wantedSize, wants, type Subscription, type Want } from "../core/subscription";
+import {
+  awaitsLayout,
+  change,
+  DEBOUNCE,
+  isUrgent,
+  LAYOUT,
+  wantedSize,
+  wants,
+  type Subscription,
+  type Want,
+} from "../core/subscription";
 import type { Size, StreamInfo } from "../core/vocabulary";
 
 export class Subscriber {
@@ -23,7 +33,8 @@ export class Subscriber {
 
   setStreams(streams: readonly StreamInfo[]): void {
     this.streams = streams;
-    this.soon();
+    if (awaitsLayout(this.told, streams, this.shown)) this.within(LAYOUT);
+    else this.soon();
   }
 
   /** Sizes in CSS pixels by stream id; `density` in device pixels for each. */
@@ -53,7 +64,11 @@ export class Subscriber {
 
   private soon(): void {
     if (isUrgent(this.told, this.wanted())) return this.tell();
-    this.timer ??= setTimeout(() => this.tell(), DEBOUNCE);
+    this.within(DEBOUNCE);
+  }
+
+  private within(milliseconds: number): void {
+    this.timer ??= setTimeout(() => this.tell(), milliseconds);
   }
 
   private wanted(): Want[] {

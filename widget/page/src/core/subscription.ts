@@ -23,6 +23,12 @@ export interface Subscription {
 /** Milliseconds that layout may move before we tell the focus; growing and appearing go at once. */
 export const DEBOUNCE = 150;
 
+/**
+ * Milliseconds that the sound of who comes waits for the tile of its picture, so that both are asked for at once: what
+ * the focus negotiates line by line costs a round trip each.
+ */
+export const LAYOUT = 100;
+
 /** Nobody sees more pixels than these; a larger wish only costs bandwidth. */
 const MOST: Size = { width: 1920, height: 1080 };
 const MOST_DENSITY = 2;
@@ -65,6 +71,14 @@ export function change(told: readonly Want[], wanted: readonly Want[], streams: 
     subscribe: wanted,
     unsubscribe: dropped.map(({ stream_id, track_id }) => ({ stream_id, track_id })),
   };
+}
+
+/** Whether who comes has a picture that no tile is known of yet. */
+export function awaitsLayout(told: readonly Want[], streams: readonly StreamInfo[], shown: ReadonlyMap<string, Size>): boolean {
+  const known = new Set(told.map((want) => want.stream_id));
+  return streams.some(
+    (stream) => !known.has(stream.id) && !shown.has(stream.id) && stream.tracks.some((track) => track.kind === "video"),
+  );
 }
 
 /** Whether a person would notice waiting: something appears or grows. */
