@@ -103,6 +103,10 @@ class Window:
     errors: list[str]
     "Uncaught page errors and console errors, newest last."
 
+    async def run(self, script: str, *arguments: object) -> Any:
+        """Call a JavaScript function with JSON values and return what it, or its promise, returns."""
+        return await self.page.evaluate(f"(all) => ({script.strip()})(...all)", [*arguments])
+
     async def inbound(self, kind: str | None = None) -> list[dict[str, Any]]:
         """Statistics of every received stream (W3C `inbound-rtp`, renamed), live ones only."""
         rows: list[dict[str, Any]] = await self.page.evaluate(READ_INBOUND)
