@@ -32,44 +32,58 @@ PAGE_SOURCES := $(shell find $(PAGE) -type f -not -path '*/node_modules/*' -not 
 MODULES_READY := $(PAGE)/node_modules/.ready
 PAGE_READY := $(PAGE)/dist/index.html
 LOCUST_READY := .venv-locust/.ready
+SYNAPSE_READY := .weir/synapse-venv/installed
 
-.PHONY: help setup demo test accept soak bench fuzz screenshots wheel lint fmt clean no-rust
+WEIR := $(VENV_READY) $(PAGE_READY) $(if $(HAS_RUST),$(NATIVE),no-rust)
+# Side by side: one waits for the network, another for the compiler.
+needs = @$(MAKE) -j4 ready WHAT="$(1)"
+
+.PHONY: help ready setup demo test accept soak bench fuzz screenshots wheel lint fmt clean no-rust
 help:  ## List the verbs
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
 
-setup: $(VENV_READY) $(PAGE_READY) $(if $(HAS_RUST),$(NATIVE),no-rust)  ## Install everything that running Weir needs: Python packages, the page, the native engine
+setup:  ## Install everything that running Weir needs: Python packages, the page, the native engine
+	$(call needs,$(WEIR))
 	@echo "Ready. Next: make demo"
 
-demo: setup $(if $(CHECK),$(CHROMIUM))  ## A real 12-person call on this machine (PORT=8900 PEOPLE=10 ENGINE=python STACK=aiortc; CHECK=1: headless, with a verdict)
+demo:  ## A real 12-person call on this machine (PORT=8900 PEOPLE=10 ENGINE=python STACK=aiortc; CHECK=1: headless, with a verdict)
+	$(call needs,$(WEIR) $(SYNAPSE_READY) $(if $(CHECK),$(CHROMIUM)))
 	$(PY) -m weir $(if $(CHECK),check,demo) $(if $(PORT),--port $(PORT)) $(if $(PEOPLE),--people $(PEOPLE)) $(if $(ENGINE),--engine $(ENGINE)) $(if $(STACK),--stack $(STACK))
 
-test: setup $(CHROMIUM)  ## Every test: Python, Rust, real browsers, a real homeserver, the page's own
+test:  ## Every test: Python, Rust, real browsers, a real homeserver, the page's own
+	$(call needs,$(WEIR) $(SYNAPSE_READY) $(CHROMIUM) $(FIREFOX))
 	$(if $(HAS_RUST),cargo test --release --quiet $(OF_CRATE))
 	$(PY) -m pytest $(ARGS)
 	npm --prefix $(PAGE) test
 
-accept: setup $(CHROMIUM) $(LOCUST_READY)  ## Run and print the acceptance table (ISSUE=3 for one issue, ROW=name for one row)
+accept:  ## Run and print the acceptance table (ISSUE=3 for one issue, ROW=name for one row)
+	$(call needs,$(WEIR) $(SYNAPSE_READY) $(CHROMIUM) $(LOCUST_READY))
 	$(PY) -m bench.accept $(if $(ISSUE),--issue $(ISSUE)) $(if $(ROW),--row $(ROW))
 
-soak: setup $(CHROMIUM)  ## The long runs: 10,000 scenarios through both engines, 12 participants for 5 minutes
+soak:  ## The long runs: 10,000 scenarios through both engines, 12 participants for 5 minutes
+	$(call needs,$(WEIR) $(SYNAPSE_READY) $(CHROMIUM))
 	$(if $(HAS_RUST),$(PY) -m bench.differential)
 	$(PY) -m bench.soak $(ARGS)
 
-bench: setup $(CHROMIUM) $(if $(filter codecs,$(NAME)),$(FIREFOX)) $(if $(filter new_address thin_link loss,$(NAME)),$(IP)) $(LOCUST_READY)  ## One measurement, its figures as JSON on the last line (NAME=packet; no NAME lists them)
+bench:  ## One measurement, its figures as JSON on the last line (NAME=packet; no NAME lists them)
+	$(call needs,$(WEIR) $(SYNAPSE_READY) $(CHROMIUM) $(if $(filter codecs,$(NAME)),$(FIREFOX)) $(if $(filter new_address thin_link loss,$(NAME)),$(IP)) $(LOCUST_READY))
 	@$(if $(NAME),$(PY) -m bench.$(NAME) $(ARGS),$(PY) -m bench.accept --benches)
 
 fuzz: $(VENV_READY)  ## Look for bytes that break a parser or an engine (SECONDS=60 for each; NAME=one of them; KEEP=1 renews the corpora)
 	@$(if $(HAS_RUST),:,echo "Fuzzing needs Rust $(RUST) or newer"; exit 1)
 	@$(PY) -m bench.fuzz $(if $(NAME),--name $(NAME)) $(if $(SECONDS),--seconds $(SECONDS)) $(if $(KEEP),--keep)
 
-screenshots: setup $(CHROMIUM)  ## Pictures of the page in every state and shape, into .weir/screenshots
+screenshots:  ## Pictures of the page in every state and shape, into .weir/screenshots
+	$(call needs,$(WEIR) $(SYNAPSE_READY) $(CHROMIUM))
 	$(PY) -m bench.screenshots
 
-wheel: $(VENV_READY) $(PAGE_READY)  ## One package with everything in it, into out/; it installs without Rust and Node
+wheel:  ## One package with everything in it, into out/; it installs without Rust and Node
+	$(call needs,$(VENV_READY) $(PAGE_READY))
 	@$(if $(HAS_RUST),:,echo "The native engine needs Rust $(RUST) or newer to be built"; exit 1)
 	$(VENV)/bin/maturin build --release --locked --out out
 
-lint: $(VENV_READY) $(MODULES_READY) $(if $(HAS_RUST),$(NATIVE))  ## ruff, mypy --strict, clippy, and the page's type check
+lint:  ## ruff, mypy --strict, clippy, and the page's type check
+	$(call needs,$(VENV_READY) $(MODULES_READY) $(if $(HAS_RUST),$(NATIVE)))
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/mypy
 	$(if $(HAS_RUST),$(PY) -m mypy.stubtest --mypy-config-file pyproject.toml focus.native._native)
@@ -87,6 +101,9 @@ clean:  ## Remove everything that the other verbs made
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # What the verbs stand on.
+
+ready: $(WHAT)
+	@:
 
 $(VENV_READY): requirements/dev.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Weir needs Python 3.11 or newer; say which with PYTHON=python3.x"; exit 1; }
@@ -117,6 +134,15 @@ $(PAGE_READY): $(MODULES_READY) $(PAGE_SOURCES)
 	npm --prefix $(PAGE) run --silent build
 	@touch $@
 
+$(SYNAPSE_READY): requirements/synapse.txt | $(VENV_READY)
+	@echo "Installing Synapse, the homeserver of demo and tests (a minute) ..."
+	@$(PY) -m weir.homeserver > /dev/null
+	@! test -f $@ || touch $@
+
+# One after the other: each wants the lists of apt for itself.
+$(CHROMIUM): | $(VENV_READY)
+$(FIREFOX) $(IP): | $(CHROMIUM)
+
 $(CHROMIUM):
 	@echo "Installing Chromium for the browser runs ..."
 	$(APT) update -q
@@ -127,7 +153,7 @@ $(IP):
 	$(APT) install -qy --no-install-recommends iproute2
 
 $(FIREFOX):
-	@echo "Installing Firefox for the runs with two browsers ..."
+	@echo "Installing Firefox ..."
 	$(APT) update -q
 	$(APT) install -qy --no-install-recommends firefox-esr
 
