@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from focus.allocate import HEADROOM, Allotment, allocate, need
 from focus.ask import BITS_A_PIXEL, FULL_RATE, UNIT, Ask, Class, Option
 from focus.snapshot import Conference, Peer, Published, Take, Tile
-from focus.subscribe import chosen, decodes, wanted
+from focus.subscribe import Subscribed, chosen, decodes
 from focus.vocabulary import SINGLE, Kind, PeerId, Rid, RouteId, TrackId, Want
 
 VOICE = 40_000.0
@@ -78,19 +78,20 @@ def reordered(conference: Conference, last: Conference) -> frozenset[PeerId]:
     )
 
 
-def takes(conference: Conference, peer: Peer) -> tuple[Take, ...]:
+def takes(conference: Conference, peer: Peer, subscribed: Subscribed) -> tuple[Take, ...]:
     """What a peer gets of what it wants if its link carries it, in the order of its lines."""
-    wants = {track.id: want for track, want in wanted(peer, conference)}
     sent = conference.roster.sent
-    found = []
+    found, pictures = [], 0
     for slot in peer.slots:
         use = slot.use
         if use is None or not slot.accepted or (use is not slot.agreed and use != slot.agreed):
             continue
-        want = wants.get(use.track)
-        if want is not None and decodes(slot, sent[use.track]):
+        which = subscribed.get(use.track)
+        if which is not None and decodes(slot, sent[use.track]):
+            want = which[1]
             found.append(Take(use.route, use.track, want, _tile(want.width, want.height, want.pinned)))
-    return tuple(found) if len(found) <= conference.limits.pictures else _first(conference, found)
+            pictures += slot.kind is Kind.VIDEO
+    return tuple(found) if pictures <= conference.limits.pictures else _first(conference, found)
 
 
 def _first(conference: Conference, found: list[Take]) -> tuple[Take, ...]:

@@ -91,14 +91,18 @@ def seek(conference: Conference, last: Conference) -> Mapping[TrackId, Mapping[P
     gone = last.peers.keys() - conference.peers.keys()
     if roster is known and not moved and not gone:
         return last.sought
+    named = frozenset(key for peer in moved for key in _moved(peer, last.peers.get(peer.id)))
     found: dict[TrackId, Mapping[PeerId, int]] = {}
     for track in conference.tracks.values():
         if track.kind is Kind.AUDIO:
             continue
         ranked, before = roster.ranked[track.id], last.sought.get(track.id)
-        same = last.tracks.get(track.id) is track and known.ranked.get(track.id) == ranked
+        same = last.tracks.get(track.id) is track and (roster is known or known.ranked.get(track.id) == ranked)
         if before is None or not same:
             found[track.id] = _needs(conference, track, ranked, conference.peers.values())
+            continue
+        if not gone and (track.stream, track.name) not in named:
+            found[track.id] = before
             continue
         needs = _needs(conference, track, ranked, moved)
         if not gone and all(before.get(peer.id) == needs.get(peer.id) for peer in moved):
@@ -115,6 +119,12 @@ def seek(conference: Conference, last: Conference) -> Mapping[TrackId, Mapping[P
 
 def _wants_anew(peer: Peer, before: Peer | None) -> bool:
     return before is None or before.wants is not peer.wants
+
+
+def _moved(peer: Peer, before: Peer | None) -> list[tuple[str, str]]:
+    """What a peer wants otherwise than before, or no more."""
+    now, was = peer.wants, before.wants if before is not None else {}
+    return [key for key in now.keys() | was.keys() if now.get(key) is not was.get(key)]
 
 
 def _needs(conference: Conference, track: Published, ranked: Ranked, peers: Iterable[Peer]) -> dict[PeerId, int]:

@@ -11,14 +11,13 @@ from __future__ import annotations
 import itertools
 import string
 from collections import Counter
-from collections.abc import Iterable
-from operator import is_
+from collections.abc import Iterable, Set
 
 from msgspec.structs import replace
 
 from focus.snapshot import NOBODYS, Conference, Peer, Published, Slot, Use
-from focus.subscribe import wanted
-from focus.vocabulary import Kind, Names, RouteId
+from focus.subscribe import Subscribed
+from focus.vocabulary import Kind, Names, RouteId, TrackId
 
 DIGITS = string.digits + string.ascii_letters
 "Of names: of equal length as long as one is enough."
@@ -28,32 +27,39 @@ PART = 4
 "... and of how many lines of a kind that are in use there is one."
 
 
-def assign(conference: Conference, peer: Peer, names: Names) -> tuple[Conference, Peer]:
+def assign(conference: Conference, peer: Peer, subscribed: Subscribed, names: Names) -> tuple[Conference, Peer]:
     """Give each wanted track a line: its own, a spare one, a free one of its kind, or a new one."""
-    tracks = {track.id: track for track, _ in wanted(peer, conference)}
-    slots = [
-        slot if slot.use is None or slot.use.spare or slot.use.track in tracks else replace(slot, use=None)
-        for slot in peer.slots
-    ]
-    if peer.spares:
+    slots = [*peer.slots]
+    placed: dict[TrackId, Use] = {}
+    freed = False
+    for number, slot in enumerate(slots):
+        use = slot.use
+        if use is None:
+            continue
+        if use.track in subscribed:
+            placed[use.track] = use
+        elif use.track != NOBODYS:
+            slots[number] = replace(slot, use=None)
+            freed = True
+    if freed and peer.spares:
         slots = _whole(slots)
-    placed = {slot.use.track: slot.use for slot in slots if slot.use is not None and not slot.use.spare}
-    if len(placed) == len(tracks):
-        same = all(map(is_, slots, peer.slots))
-        return conference, peer if same else replace(peer, slots=tuple(slots))
-    beside = {tracks[name].stream: use for name, use in placed.items()}
+    if len(placed) == len(subscribed):
+        return conference, replace(peer, slots=tuple(slots)) if freed else peer
+    beside = {subscribed[name][0].stream: use for name, use in placed.items()}
+    taken = {use.stream for use in placed.values()}
     places = Places(conference, peer, slots)
     routes = conference.routes
-    for track in tracks.values():
-        if track.id in placed:
+    for name, (track, _) in subscribed.items():
+        if name in placed:
             continue
         route = RouteId(routes + 1)
         sibling = beside.get(track.stream)
-        number = spare(slots, track.kind, sibling.stream if sibling is not None else None)
-        if number is not None:
+        stream = sibling.stream if sibling is not None else None
+        number = _spare(slots, track.kind, stream, taken) if peer.spares else -1
+        if number >= 0:
             lent = slots[number].use
             assert lent is not None, "a spare line has its numbers"
-            use = replace(lent, track=track.id, route=route)
+            use = replace(lent, track=name, route=route)
             slots[number] = replace(slots[number], use=use, agreed=use)
         else:
             use = _use(track, route, names, sibling)
@@ -61,24 +67,24 @@ def assign(conference: Conference, peer: Peer, names: Names) -> tuple[Conference
                 continue
         routes += 1
         beside.setdefault(track.stream, use)
-    if tuple(slots) != peer.slots:
-        peer = replace(peer, slots=tuple(slots))
+        taken.add(use.stream)
     if routes != conference.routes:
         conference = replace(conference, routes=routes)
-    return conference, peer
+    elif not freed:
+        return conference, peer
+    return conference, replace(peer, slots=tuple(slots))
 
 
-def spare(slots: list[Slot], kind: Kind, stream: str | None) -> int | None:
-    """The place of a line that was agreed and carries nothing yet: of the stream on which its sibling is, so that both
-    play together, else of a pair that is nobody's."""
-    taken = {slot.use.stream for slot in slots if slot.use is not None and not slot.use.spare}
+def _spare(slots: list[Slot], kind: Kind, stream: str | None, taken: Set[str]) -> int:
+    """The place of a line that was agreed and carries nothing yet, -1 if there is none: of the stream on which its
+    sibling is, so that both play together, else of a pair that is nobody's, so that its stream is not `taken`."""
     for number, slot in enumerate(slots):
         use = slot.use
-        if use is None or not use.spare or slot.kind is not kind or not slot.accepted or slot.agreed != use:
+        if use is None or use.track != NOBODYS or slot.kind is not kind or not slot.accepted or slot.agreed != use:
             continue
         if use.stream == stream if stream is not None else use.stream not in taken:
             return number
-    return None
+    return -1
 
 
 def pairs(slots: Iterable[Slot]) -> int:

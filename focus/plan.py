@@ -108,14 +108,20 @@ def replan(conference: Conference, last: Conference, planned: Plan) -> Plan:
     """As `plan`. `planned` is the plan of `last`: legs that cannot have changed are taken over."""
     alike = conference.like(last)
     legs = {name: leg for name, leg in planned.legs.items() if name in conference.peers} if alike else {}
-    others = frozenset(name for name, track in conference.tracks.items() if track is not last.tracks.get(name))
+    ranked, known = conference.roster.ranked, last.roster.ranked
+    others = frozenset(
+        name for name, track in conference.tracks.items()
+        if track is not last.tracks.get(name) or (ranked is not known and ranked[name] != known.get(name))
+    )  # fmt: skip
+    whole = alike or last.tracks.keys() <= conference.tracks.keys()
     rising = _rising(conference)
-    calm = alike and not rising and not planned.rising
+    calm = not rising and not planned.rising
     for name, peer in conference.peers.items():
         was = last.peers.get(name)
-        if name not in legs or peer is not was or (others and any(take.track in others for take in peer.takes)):
+        touched = bool(others) and any(take.track in others for take in peer.takes)
+        if name not in legs or peer is not was or touched:
             before = planned.legs.get(name) if was is not None else None
-            legs[name] = _leg(conference, peer, was, before, alike, rising, calm)
+            legs[name] = _leg(conference, peer, was, before, alike, whole, rising, calm, touched)
     speakers = tuple(dict.fromkeys(conference.tracks[track].stream for track in conference.speakers))
     return Plan(MappingProxyType(legs), conference.ended, conference.withheld, speakers, bool(rising))
 
@@ -139,10 +145,16 @@ def _leg(
     was: Peer | None,
     before: Leg | None,
     alike: bool,
+    whole: bool,
     rising: Mapping[TrackId, Rid],
     calm: bool,
+    touched: bool,
 ) -> Leg:
-    """A peer's part. `before`: that of `was`, the same peer earlier; what has not changed since is taken over."""
+    """A peer's part. `before`: that of `was`, the same peer earlier; what has not changed since is taken over.
+
+    `whole`: no track has gone. `calm`: no layer begins, nor did. `touched`: something of what it takes is other than it
+    was.
+    """
     roster = conference.roster
     channel = peer.channel
     opening = Open(
@@ -161,7 +173,7 @@ def _leg(
         )
         for track in roster.own.get(peer.id, ())
     })  # fmt: skip
-    if alike and before is not None and was is not None and peer.slots is was.slots:
+    if whole and before is not None and was is not None and peer.slots is was.slots:
         routes = before.routes
     else:
         routes = _routes(conference, peer, was, before)
@@ -169,7 +181,8 @@ def _leg(
     if (
         calm and before is not None and was is not None and routes is before.routes and peer.takes is was.takes
         and shared.carried is was.allotment.carried
-        and len(shared.places) == len(was.allotment.places) == len(peer.takes)
+        and len(shared.places) == len(was.allotment.places)
+        and (not touched and shared is was.allotment or len(shared.places) == len(peer.takes))
     ):  # fmt: skip
         layers, parts = before.layers, before.parts
     else:
@@ -179,7 +192,7 @@ def _leg(
     else:
         heard = (route for route in routes.values() if conference.tracks[route.track].kind is Kind.AUDIO)
         sounds = MappingProxyType({route.track: route.route for route in heard})
-    same_lines = before is not None and was is not None and (not peer.spares or alike and peer.slots is was.slots)
+    same_lines = before is not None and was is not None and (not peer.spares or whole and peer.slots is was.slots)
     lent = before.lent if before is not None and same_lines else _lent(conference, peer)
     restart = Restart(peer.id, peer.local, peer.remote) if peer.restarts else None
     streams = before.streams if alike and before is not None else view(conference, peer)

@@ -15,6 +15,7 @@ from focus import budget, compose, held, lines
 from focus.demand import demand
 from focus.snapshot import Conference, Outstanding, Peer, Said
 from focus.step import end
+from focus.subscribe import Subscribed, wanted
 from focus.tuning import tune
 from focus.view import look
 from focus.vocabulary import Names, PeerId, Reason
@@ -50,33 +51,33 @@ def settle(
     reordered = budget.reordered(conference, last)
     moved: dict[PeerId, Peer] = {}
     due = {name: last.due.get(name, 0.0) for name in conference.peers}
-    if alike:
-        rated = budget.touched(conference, last)
-        seen = dict.fromkeys(name for name in stirred if name in due)
-        asked = (name for name in conference.roster.own if conference.peers[name] is not last.peers.get(name))
-        seen.update(dict.fromkeys((*asked, *reordered)))
-        for number, name in enumerate(budget.concerned(conference, rated) if rated else ()):
-            if flowing and number >= PORTION:
-                # What only costs more or less than it did can wait, so that a large call blocks nobody.
-                due[name] = min(due[name], now + LATER * (number // PORTION))
-            else:
-                seen[name] = None
-    else:
-        seen = dict.fromkeys(due)
+    rated = budget.touched(conference, last)
+    seen = dict.fromkeys(name for name in stirred if name in due)
+    asked = (name for name in conference.roster.own if conference.peers[name] is not last.peers.get(name))
+    retold = frozenset() if alike else _retold(conference, last)
+    seen.update(dict.fromkeys((*asked, *reordered, *retold)))
+    for number, name in enumerate(budget.concerned(conference, rated) if rated else ()):
+        if flowing and number >= PORTION:
+            # What only costs more or less than it did can wait, so that a large call blocks nobody.
+            due[name] = min(due[name], now + LATER * (number // PORTION))
+        else:
+            seen[name] = None
     for name in seen:
         peer = _pinged(conference, conference.peers[name], now)
         if peer.owed and peer.candidates is not None:
             peer = _answer(peer, ours, now, conference.wide)
+        found: Subscribed | None = None
         if not peer.owed and peer.outstanding is None:
-            if not alike or peer is not last.peers.get(name):
-                conference, peer = lines.assign(conference, peer, names)
+            if name in retold or peer is not last.peers.get(name):
+                found = wanted(peer, conference)
+                conference, peer = lines.assign(conference, peer, found, names)
             if _unsaid(peer) and may_offer(conference, peer, now):
                 peer = lines.provide(conference, peer, names) if peer.spares else peer
                 peer = _offer(conference, peer, ours, now)
         was = last.peers.get(name)
         same = was is not None and peer.slots is was.slots and peer.wants is was.wants
-        if not alike or not same or name in reordered:
-            takes = budget.takes(conference, peer)
+        if name in retold or not same or name in reordered:
+            takes = budget.takes(conference, peer, wanted(peer, conference) if found is None else found)
             peer = peer if takes == peer.takes else replace(peer, takes=takes)
         peer = held.hold(budget.allot(conference, peer, now), now)
         if peer is not conference.peers[name]:
@@ -84,6 +85,16 @@ def settle(
         due[name] = _due(conference, peer)
     peers = MappingProxyType({**conference.peers, **moved}) if moved else conference.peers
     return tune(replace(conference, peers=peers, due=MappingProxyType(due)), now)
+
+
+def _retold(conference: Conference, last: Conference) -> frozenset[PeerId]:
+    """Who wants something that is published now and was not, or the other way round, or of which other is said."""
+    keys = {(track.stream, track.name) for name, track in last.tracks.items() if name not in conference.tracks}
+    for name, track in conference.tracks.items():
+        before = last.tracks.get(name)
+        if before is None or not track.like(before) or not conference.peers[track.peer].says(last.peers[track.peer]):
+            keys.add((track.stream, track.name))
+    return frozenset(name for name, peer in conference.peers.items() if any(key in peer.wants for key in keys))
 
 
 def _unsaid(peer: Peer) -> bool:

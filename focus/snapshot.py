@@ -261,6 +261,10 @@ class Peer(Struct, frozen=True):
     "Bits a second that they could use."
     held: Held = NONE_HELD
 
+    def says(self, other: Peer) -> bool:
+        """Whether it says the same of its streams as another, which was itself earlier."""
+        return self is other or (self.owner == other.owner and self.streams == other.streams)
+
     @property
     def channel(self) -> Line | None:
         """Its data channel's m-line, if it offered one."""
@@ -348,10 +352,7 @@ class Conference(Struct, frozen=True):
                 return False
             if not all(track.like(other.tracks[name]) for name, track in self.tracks.items()):
                 return False
-        pairs = ((self.peers[track.peer], other.peers[track.peer]) for track in self.tracks.values())
-        return all(
-            peer is before or peer.owner == before.owner and peer.streams == before.streams for peer, before in pairs
-        )
+        return all(self.peers[track.peer].says(other.peers[track.peer]) for track in self.tracks.values())
 
     def of(self, peer: PeerId) -> list[Published]:
         """What a peer publishes, in the order of its m-lines."""

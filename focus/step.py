@@ -7,6 +7,7 @@ per drain, in `settle.py`. A `PeerFault` says that the event's peer sent somethi
 from __future__ import annotations
 
 from collections.abc import Mapping
+from operator import is_
 from types import MappingProxyType
 from typing import assert_never
 
@@ -317,10 +318,13 @@ def _wanted(conference: Conference, peer: Peer, event: Wanted) -> Peer:
     for key in event.unwanted:
         wants.pop(key, None)
     for want in event.wants:
-        wants[want.stream, want.track] = want
+        # Clients say all that they want each time. What says nothing new stays the same value, known by identity.
+        if wants.get((want.stream, want.track)) != want:
+            wants[want.stream, want.track] = want
     if len(wants) > conference.limits.subscriptions:
         raise PeerFault("too_many_subscriptions", Reason.BUSY)
-    return replace(peer, wants=MappingProxyType(wants))
+    same = len(wants) == len(peer.wants) and all(map(is_, wants.values(), peer.wants.values()))
+    return peer if same else replace(peer, wants=MappingProxyType(wants))
 
 
 def _layers(conference: Conference, event: commands.Appeared | commands.Vanished, now: float) -> Conference:

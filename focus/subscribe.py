@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Container, Mapping, Sequence
 
 from focus.snapshot import Conference, Peer, Published, Slot
-from focus.vocabulary import SINGLE, Kind, Rid, Want
+from focus.vocabulary import SINGLE, Kind, Rid, TrackId, Want
 
 TOLERANCE = 0.9
 "A layer up to 10 % smaller than what is shown still counts as not smaller."
@@ -17,16 +17,28 @@ CUSTOMARY = {"f": 1.0, "h": 2.0, "q": 4.0}
 "Scale of the customary layer names, until a keyframe tells the real size."
 
 
-def wanted(peer: Peer, conference: Conference) -> list[tuple[Published, Want]]:
-    """The tracks that a peer should get, in the order of its wants. Its own devices' tracks are left out."""
+Subscribed = Mapping[TrackId, tuple[Published, Want]]
+"What a peer should get, in the order of its wants."
+
+
+def wanted(peer: Peer, conference: Conference) -> Subscribed:
+    """The tracks that a peer should get. Its own devices' tracks are left out."""
     named, own = conference.roster.named, conference.roster.own_of(peer.owner)
-    found = [(named.get(key), want) for key, want in peer.wants.items()]
-    return [(track, want) for track, want in found if track is not None and track.peer not in own]
+    found = {}
+    for key, want in peer.wants.items():
+        track = named.get(key)
+        if track is not None and track.peer not in own:
+            found[track.id] = (track, want)
+    return found
 
 
 def decodes(slot: Slot, sent: frozenset[str]) -> bool:
     """Whether a peer takes, on a line of ours, any of the codecs that a track may come in."""
-    return slot.line is not None and any(codec.name in sent for codec in slot.line.codecs)
+    if slot.line is not None:
+        for codec in slot.line.codecs:
+            if codec.name in sent:
+                return True
+    return False
 
 
 def layer(track: Published, want: Want, full: tuple[int, int]) -> Rid:
