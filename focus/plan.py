@@ -11,6 +11,7 @@ import dataclasses
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from types import MappingProxyType
+from typing import NamedTuple
 
 from msgspec import Struct, field
 from msgspec.structs import replace
@@ -98,6 +99,19 @@ class Plan(Struct, frozen=True):
 NOTHING = Plan()
 
 
+class Turn(NamedTuple):
+    """What is other for all than in the plan before."""
+
+    alike: bool
+    "The same is published, and said of it."
+    whole: bool
+    "No track has gone."
+    calm: bool
+    "No layer begins, nor did."
+    rising: Mapping[TrackId, Rid]
+    "See `_rising`."
+
+
 def plan(conference: Conference) -> Plan:
     """Read the plan off a conference, from nothing."""
     conference = replace(conference, roster=look(conference))
@@ -113,15 +127,15 @@ def replan(conference: Conference, last: Conference, planned: Plan) -> Plan:
         name for name, track in conference.tracks.items()
         if track is not last.tracks.get(name) or (ranked is not known and ranked[name] != known.get(name))
     )  # fmt: skip
-    whole = alike or last.tracks.keys() <= conference.tracks.keys()
     rising = _rising(conference)
-    calm = not rising and not planned.rising
+    whole = alike or last.tracks.keys() <= conference.tracks.keys()
+    turn = Turn(alike, whole, not rising and not planned.rising, rising)
     for name, peer in conference.peers.items():
         was = last.peers.get(name)
         touched = bool(others) and any(take.track in others for take in peer.takes)
         if name not in legs or peer is not was or touched:
             before = planned.legs.get(name) if was is not None else None
-            legs[name] = _leg(conference, peer, was, before, alike, whole, rising, calm, touched)
+            legs[name] = _leg(conference, peer, was, before, turn, touched)
     speakers = tuple(dict.fromkeys(conference.tracks[track].stream for track in conference.speakers))
     return Plan(MappingProxyType(legs), conference.ended, conference.withheld, speakers, bool(rising))
 
@@ -144,16 +158,12 @@ def _leg(
     peer: Peer,
     was: Peer | None,
     before: Leg | None,
-    alike: bool,
-    whole: bool,
-    rising: Mapping[TrackId, Rid],
-    calm: bool,
+    turn: Turn,
     touched: bool,
 ) -> Leg:
     """A peer's part. `before`: that of `was`, the same peer earlier; what has not changed since is taken over.
 
-    `whole`: no track has gone. `calm`: no layer begins, nor did. `touched`: something of what it takes is other than it
-    was.
+    `touched`: something of what it takes is other than it was.
     """
     roster = conference.roster
     channel = peer.channel
@@ -173,29 +183,29 @@ def _leg(
         )
         for track in roster.own.get(peer.id, ())
     })  # fmt: skip
-    if whole and before is not None and was is not None and peer.slots is was.slots:
+    if turn.whole and before is not None and was is not None and peer.slots is was.slots:
         routes = before.routes
     else:
         routes = _routes(conference, peer, was, before)
     shared = peer.allotment
     if (
-        calm and before is not None and was is not None and routes is before.routes and peer.takes is was.takes
+        turn.calm and before is not None and was is not None and routes is before.routes and peer.takes is was.takes
         and shared.carried is was.allotment.carried
         and len(shared.places) == len(was.allotment.places)
         and (not touched and shared is was.allotment or len(shared.places) == len(peer.takes))
     ):  # fmt: skip
         layers, parts = before.layers, before.parts
     else:
-        layers, parts = _layers(conference, peer, routes, rising)
+        layers, parts = _layers(conference, peer, routes, turn.rising)
     if before is not None and routes is before.routes:
         sounds = before.sounds
     else:
         heard = (route for route in routes.values() if conference.tracks[route.track].kind is Kind.AUDIO)
         sounds = MappingProxyType({route.track: route.route for route in heard})
-    same_lines = before is not None and was is not None and (not peer.spares or whole and peer.slots is was.slots)
+    same_lines = before is not None and was is not None and (not peer.spares or turn.whole and peer.slots is was.slots)
     lent = before.lent if before is not None and same_lines else _lent(conference, peer)
     restart = Restart(peer.id, peer.local, peer.remote) if peer.restarts else None
-    streams = before.streams if alike and before is not None else view(conference, peer)
+    streams = before.streams if turn.alike and before is not None else view(conference, peer)
     needed = tuple(
         Needed(
             track.own_stream, track.own_name, peer.duties[track.id].layers, tuple(peer.rates.get(track.id, {}).items())
