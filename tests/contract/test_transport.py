@@ -198,15 +198,6 @@ async def test_a_client_that_closes_in_order_is_lost_as_closed(make: Make) -> No
         assert (await focus.saw(Lost)).loss is Loss.CLOSED
 
 
-@pytest.mark.slow
-@pytest.mark.timeout(40)
-async def test_a_client_that_vanishes_is_lost_within_fifteen_seconds(make: Make) -> None:
-    async with side(make) as focus, far_ends("a") as (end,):
-        await end.call(focus, channel=True)
-        await end.vanish()
-        assert (await focus.saw(Lost, seconds=16)).loss is Loss.ICE
-
-
 async def test_the_peer_of_a_closed_engine_is_lost(make: Make) -> None:
     async with side(make) as answerer, side(make) as caller:
         await join(answerer, caller, A, B)
