@@ -38,7 +38,7 @@ WEIR := $(VENV_READY) $(PAGE_READY) $(if $(HAS_RUST),$(NATIVE),no-rust)
 # Side by side: one waits for the network, another for the compiler.
 needs = @$(MAKE) -j4 ready WHAT="$(1)"
 
-.PHONY: help ready setup demo test accept soak bench fuzz screenshots wheel lint fmt clean no-rust
+.PHONY: help ready setup demo test accept soak bench fuzz screenshots wheel lint fmt clean rust-tests no-rust
 help:  ## List the verbs
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
 
@@ -51,7 +51,7 @@ demo:  ## A real 12-person call on this machine (PORT=8900 PEOPLE=10 ENGINE=pyth
 	$(PY) -m weir $(if $(CHECK),check,demo) $(if $(PORT),--port $(PORT)) $(if $(PEOPLE),--people $(PEOPLE)) $(if $(ENGINE),--engine $(ENGINE)) $(if $(STACK),--stack $(STACK))
 
 test:  ## Every test: Python, Rust, real browsers, a real homeserver, the page's own
-	$(call needs,$(WEIR) $(SYNAPSE_READY) $(CHROMIUM) $(FIREFOX))
+	$(call needs,$(WEIR) $(SYNAPSE_READY) $(CHROMIUM) $(FIREFOX) $(if $(HAS_RUST),rust-tests))
 	$(if $(HAS_RUST),cargo test --release --quiet $(OF_CRATE))
 	$(PY) -m pytest $(ARGS)
 	npm --prefix $(PAGE) test
@@ -119,6 +119,11 @@ $(NATIVE): $(NATIVE_SOURCES)
 	cargo build --release --quiet --features python $(OF_CRATE)
 	cp $(TARGET)/release/lib_native.so $@.new
 	mv $@.new $@
+
+# Cargo builds one thing at a time; what is installed meanwhile is not its.
+rust-tests: $(NATIVE)
+	@echo "Building the native engine's tests ..."
+	cargo test --release --quiet --no-run $(OF_CRATE)
 
 no-rust:
 	@echo "No Rust $(RUST) or newer (cargo) here: the reference engine, in Python, carries media, for about a dozen people."
