@@ -52,7 +52,7 @@ demo:  ## A real 12-person call on this machine (PORT=8900 PEOPLE=10 ENGINE=pyth
 
 test:  ## Every test: Python, Rust, real browsers, a real homeserver, the page's own
 	$(call needs,$(WEIR) $(SYNAPSE_READY) $(CHROMIUM) $(FIREFOX) $(if $(HAS_RUST),rust-tests))
-	$(if $(HAS_RUST),cargo test --release --quiet $(OF_CRATE))
+	$(if $(HAS_RUST),cargo test --release --quiet --lib $(OF_CRATE))
 	$(PY) -m pytest $(ARGS)
 	npm --prefix $(PAGE) test
 
@@ -123,7 +123,7 @@ $(NATIVE): $(NATIVE_SOURCES)
 # Cargo builds one thing at a time; what is installed meanwhile is not its.
 rust-tests: $(NATIVE)
 	@echo "Building the native engine's tests ..."
-	cargo test --release --quiet --no-run $(OF_CRATE)
+	cargo test --release --quiet --lib --no-run $(OF_CRATE)
 
 no-rust:
 	@echo "No Rust $(RUST) or newer (cargo) here: the reference engine, in Python, carries media, for about a dozen people."
