@@ -272,7 +272,8 @@ def _route(peer: Peer, slot: Slot, wide: bool) -> Route | None:
 
 
 def _lent(conference: Conference, peer: Peer) -> Mapping[str, tuple[str, str]]:
-    uses = (slot.use for slot in peer.slots if slot.use is not None and slot.use.lent)
+    # Once it is agreed: where offers collide, a line that was named before it was described would be named for nobody.
+    uses = (slot.use for slot in peer.slots if slot.use is not None and slot.use.lent and slot.use == slot.agreed)
     tracks = conference.tracks
     return {use.name: (tracks[use.track].stream, tracks[use.track].name) for use in uses if use.track in tracks}
 

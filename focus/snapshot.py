@@ -84,7 +84,7 @@ class Use(Struct, frozen=True):
     ssrc: int
     rtx_ssrc: int | None
     lent: bool = False
-    "Its line was agreed before anybody knew for what: stream and track are named by message."
+    "Its line was agreed before anybody knew for what, or is beside one that was: a message names stream and track."
 
     @property
     def spare(self) -> bool:

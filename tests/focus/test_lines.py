@@ -190,6 +190,20 @@ def test_a_picture_that_was_out_of_view_comes_back_beside_its_voice() -> None:
         assert len(streams) == 1
 
 
+def test_a_line_is_named_only_when_it_is_agreed() -> None:
+    room, (alice, _) = call("alice", "bob")
+    comes(room, alice, "carol")
+    carol = room.callers["carol"]
+    alice.hear(room.post(Wanted(alice.peer, (), ((carol.local.stream, carol.local.video),))))
+    alice.answering = False
+    told = alice.want(carol)
+    assert [one for one in told if isinstance(one, Offer)] and not assigned(told)
+    alice.answering = True
+    # The offer was lost, or gave way to hers; it is made again.
+    told = alice.hear(room.wait(room.limits.offer_timeout + 1))
+    assert [*assigned(told).values()] == [(carol.local.stream, carol.local.video)]
+
+
 def test_what_is_left_of_a_pair_is_nobody_elses() -> None:
     room, (alice, _) = call("alice", "bob")
     carol = Caller(room, "carol").join()
