@@ -17,7 +17,6 @@ import random
 import secrets
 import sys
 import time
-from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -68,8 +67,7 @@ async def join(participant: Participant) -> float | None:
 
 async def measure(joins: int) -> dict[str, Any]:
     """Run the call and judge: every join must end with a picture."""
-    directory = Path(".weir")
-    people = await asyncio.to_thread(media.people, 2, directory, lambda step, done: None)
+    people = await asyncio.to_thread(media.people, 2)
     known = await asyncio.to_thread(Known, people)
     async with stage(1, page=False) as stand, aiohttp.ClientSession() as session:
         accounts = await stand.accounts(joins, session)

@@ -16,7 +16,6 @@ import signal
 import sys
 import time
 from contextlib import AsyncExitStack
-from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -97,7 +96,7 @@ async def measure(people: int, kills: int, page: bool) -> dict[str, Any]:
         accounts = await stand.accounts(people, session)
         crowd_runs = asyncio.ensure_future(
             run_participants(
-                stand.homeserver, accounts, stand.room, stand.focus, people, directory=Path(".weir"), crowd=crowd
+                stand.homeserver, accounts, stand.room, stand.focus, people, crowd=crowd
             )
         )
         view = View(await stack.enter_async_context(window(stand.page))) if page else None

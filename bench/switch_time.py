@@ -50,7 +50,7 @@ async def measure(people: int, seconds: float) -> dict[str, Any]:
         crowd = Crowd()
         await run_participants(
             stand.homeserver, accounts, stand.room, stand.focus, people,
-            directory=stand.data / "people", crowd=crowd, stack="native", seconds=seconds,
+            crowd=crowd, stack="native", seconds=seconds,
         )  # fmt: skip
         lines = [call.line for one in crowd.participants for call in one.calls]
         return judged([track.found.switches for line in lines for track in line.tracks()])

@@ -19,7 +19,6 @@ import time
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -138,14 +137,14 @@ def talks(person: int, count: int, now: float) -> bool:
     return person < TALKING
 
 
-async def people(stack: AsyncExitStack, stand: Stage, scratch: Path) -> Crowd:
+async def people(stack: AsyncExitStack, stand: Stage) -> Crowd:
     """Let the nine in."""
     session = await stack.enter_async_context(aiohttp.ClientSession())
     accounts = await stand.accounts(PEOPLE, session)
     crowd = Crowd()
     running = asyncio.ensure_future(
         run_participants(
-            stand.homeserver, accounts, stand.room, stand.focus, PEOPLE, directory=scratch, crowd=crowd, turns=talks
+            stand.homeserver, accounts, stand.room, stand.focus, PEOPLE, crowd=crowd, turns=talks
         )
     )
 
@@ -173,7 +172,7 @@ async def measure(seconds: float, settling: float) -> tuple[list[Look], list[Loo
     async with AsyncExitStack() as stack:
         laid = await stack.enter_async_context(link(Conditions(delay=DELAY, rate=RATES[0], queue=QUEUE)))
         stand = await stack.enter_async_context(stage(people=0, page=True, address=HOME))
-        await people(stack, stand, stand.data / "people")
+        await people(stack, stand)
         for url in (stand.page, stand.homeserver):
             await stack.enter_async_context(laid.space.around(urlsplit(url).port or 80))
         free = await stack.enter_async_context(window(stand.page, camera=False))

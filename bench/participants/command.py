@@ -13,6 +13,7 @@ from typing import TextIO
 import aiohttp
 
 from bench.participants import accounts, report
+from bench.participants.media import LOOPS
 from bench.participants.run import Crowd, run_participants
 from bench.participants.stacks import STACKS
 from signalling.matrix import MatrixError
@@ -36,7 +37,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="what carries their media: the crowd in Rust, for thousands, or aiortc, for a dozen"
         " (default: auto, native where it is built)",
     )  # fmt: skip
-    parser.add_argument("--directory", type=Path, default=Path(".weir"), help="where loops and accounts are kept")
+    parser.add_argument("--directory", type=Path, default=Path(".weir"), help="where accounts are kept")
+    parser.add_argument("--loops", type=Path, default=LOOPS, help=f"where pictures and voices are (default: {LOOPS})")
     parser.add_argument("--seconds", type=float, help="how long they stay (default: until interrupted)")
     parser.add_argument("--quiet", action="store_true", help="no table, only the report")
 
@@ -56,7 +58,7 @@ async def run(args: argparse.Namespace) -> int:
             return complain(f"{args.accounts} holds {len(people)} accounts, fewer than --count {args.count}")
         result = await run_participants(
             args.homeserver, people, args.room, (user, device), args.count,
-            directory=args.directory / "participants", crowd=crowd, stack=args.stack, conf=args.call,
+            loops=args.loops, crowd=crowd, stack=args.stack, conf=args.call,
             seconds=args.seconds, progress=Progress(sys.stderr).tell, watch=None if args.quiet else show,
         )  # fmt: skip
     except (MatrixError, ValueError, OSError) as wrong:

@@ -1,7 +1,7 @@
 """The loops that participants send: encoded once with PyAV, kept in files, shared by all.
 
-One file a person under the data directory, named with `VERSION`: change what is drawn or
-how it is encoded, and change the version. The loop starts with a keyframe and has one
+One file a person in one folder for every call of this machine, named with `VERSION`: change what is
+drawn or how it is encoded, and change the version. The loop starts with a keyframe and has one
 in its middle, so that a keyframe request is answered by a jump (`publisher.py`): cameras send
 hardly any unless asked.
 """
@@ -21,6 +21,8 @@ import numpy as np
 from bench.participants import picture, voice
 
 VERSION = 2
+LOOPS = Path(".weir/loops")
+"The folder, if no other is asked for."
 STEP = "encoding pictures and voices"
 GOP = picture.FRAMES // 2
 "Frames from one keyframe to the next."
@@ -56,7 +58,11 @@ Progress = Callable[[str, float], None]
 "Told the step's name and how much of all is done, 0 to 1."
 
 
-def people(count: int, directory: Path, progress: Progress) -> list[Person]:
+def silent(step: str, done: float) -> None:
+    """Tell nobody."""
+
+
+def people(count: int, directory: Path = LOOPS, progress: Progress = silent) -> list[Person]:
     """Return `count` people's media, encoding and keeping those that no file holds yet.
 
     A file that cannot be read is made anew. Blocks for about three seconds a person that is new.

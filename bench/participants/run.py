@@ -32,10 +32,6 @@ STAGGER = 0.15
 "Seconds between two people coming in."
 
 
-def silent(step: str, done: float) -> None:
-    """Tell nobody."""
-
-
 @dataclass(slots=True)
 class Crowd:
     """Participants in a call, for whoever drives them."""
@@ -59,12 +55,12 @@ async def run_participants(
     focus: tuple[str, str],
     count: int,
     *,
-    directory: Path,
+    loops: Path = media.LOOPS,
     crowd: Crowd | None = None,
     stack: str = "auto",
     conf: str | None = None,
     seconds: float | None = None,
-    progress: media.Progress = silent,
+    progress: media.Progress = media.silent,
     watch: Watch | None = None,
     decode: Callable[[Participant], None] | None = None,
     turns: voice.Turns = voice.speaking,
@@ -73,11 +69,11 @@ async def run_participants(
 
     They stay until `crowd.leaving` is set, `seconds` have passed, or the call is ended.
     `watch` runs beside them; `decode` may give a participant something to decode with.
-    `stack`: one of `stacks.STACKS`. `turns`: who talks when. Raises `MatrixError` when the homeserver or the room
-    refuses one of them, `ValueError` when there is no such stack here.
+    `stack`: one of `stacks.STACKS`. `turns`: who talks when. `loops`: where pictures and voices are kept.
+    Raises `MatrixError` when the homeserver or the room refuses one of them, `ValueError` when there is no such stack.
     """
     crowd = crowd or Crowd()
-    people = await asyncio.to_thread(media.people, min(count, FACES), directory, progress)
+    people = await asyncio.to_thread(media.people, min(count, FACES), loops, progress)
     known = await asyncio.to_thread(Known, people)
     connector = aiohttp.TCPConnector(limit=0)
     async with AsyncExitStack() as opened:

@@ -167,7 +167,7 @@ def pictures(viewer: Participant, of: set[str]) -> Mapping[str, int]:
 async def test_bad_input_is_counted_by_reason_and_the_call_goes_on(http: aiohttp.ClientSession) -> None:
     chance = random.Random(1)
     async with stage(2, page=False) as stand:
-        people = await asyncio.to_thread(media.people, 2, stand.data, lambda step, done: None)
+        people = await asyncio.to_thread(media.people, 2)
         known = await asyncio.to_thread(Known, people)
         accounts = await stand.accounts(6, http)
         servers = [Homeserver(stand.homeserver, account.access_token, http) for account in accounts]

@@ -8,7 +8,6 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from pathlib import Path as Folder
 
 import av
 import pytest
@@ -54,9 +53,9 @@ IDS = Extensions(mid=4, rid=10, repaired_rid=11, transport_cc=3, abs_send_time=2
 
 
 @pytest.fixture(scope="session")
-def people(tmp_path_factory: pytest.TempPathFactory) -> list[media.Person]:
-    """Two real people's loops, encoded once."""
-    return media.people(2, tmp_path_factory.mktemp("loops"), lambda step, done: None)
+def people() -> list[media.Person]:
+    """Two real people's loops."""
+    return media.people(2)
 
 
 @dataclass
@@ -274,6 +273,7 @@ async def test_what_the_way_down_loses_comes_back(floor: Floor, pair: tuple[Clie
     assert not track.found.faults["wrong_splice"] and not track.found.faults["picture_id"]
 
 
-def test_loops_are_kept(people: list[media.Person], tmp_path: Folder) -> None:
+def test_loops_are_whole_and_kept_for_the_next(people: list[media.Person]) -> None:
     assert [len(layer.frames) for layer in people[0].layers] == [150, 150, 150]
     assert all(not layer.frames[at][0] & 1 for layer in people[1].layers for at in range(0, 150, media.GOP))
+    assert media.people(2, progress=lambda step, done: pytest.fail("drawn again") if done < 1 else None) == people

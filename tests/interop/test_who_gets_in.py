@@ -14,7 +14,6 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -307,8 +306,8 @@ async def terminate(place: Place, person: Person) -> None:
     await place.admin.put_state(place.room, CALL, place.conf, content)
 
 
-async def test_media_ends_within_two_seconds_at_the_receiver(stand: Stand, tmp_path: Path) -> None:
-    people = await asyncio.to_thread(media.people, 2, tmp_path, lambda step, done: None)
+async def test_media_ends_within_two_seconds_at_the_receiver(stand: Stand) -> None:
+    people = await asyncio.to_thread(media.people, 2)
     known = await asyncio.to_thread(Known, people)
     ends = (ban, kick, leave, deny, terminate)
     found = await asyncio.gather(*(seconds_of_media_after(end, stand, people, known) for end in ends))
