@@ -33,12 +33,13 @@ MODULES_READY := $(PAGE)/node_modules/.ready
 PAGE_READY := $(PAGE)/dist/index.html
 LOCUST_READY := .venv-locust/.ready
 SYNAPSE_READY := .weir/synapse-venv/installed
+ANY_TIME := .weir/any-time.log
 
 WEIR := $(VENV_READY) $(PAGE_READY) $(if $(HAS_RUST),$(NATIVE),no-rust)
 # Side by side: one waits for the network, another for the compiler.
 needs = @$(MAKE) -j4 ready WHAT="$(1)"
 
-.PHONY: help ready setup demo test accept soak bench fuzz screenshots wheel lint fmt clean rust-tests no-rust
+.PHONY: help ready setup demo test accept soak bench fuzz screenshots wheel lint fmt clean no-rust real-time any-time out-of-the-way
 help:  ## List the verbs
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
 
@@ -50,11 +51,9 @@ demo:  ## A real 12-person call on this machine (PORT=8900 PEOPLE=10 ENGINE=pyth
 	$(call needs,$(WEIR) $(SYNAPSE_READY) $(if $(CHECK),$(CHROMIUM)))
 	$(PY) -m weir $(if $(CHECK),check,demo) $(if $(PORT),--port $(PORT)) $(if $(PEOPLE),--people $(PEOPLE)) $(if $(ENGINE),--engine $(ENGINE)) $(if $(STACK),--stack $(STACK))
 
-test:  ## Every test: Python, Rust, real browsers, a real homeserver, the page's own
-	$(call needs,$(WEIR) $(SYNAPSE_READY) $(CHROMIUM) $(FIREFOX) $(if $(HAS_RUST),rust-tests))
-	$(if $(HAS_RUST),cargo test --release --quiet --lib $(OF_CRATE))
-	$(PY) -m pytest $(ARGS)
-	npm --prefix $(PAGE) test
+test:  ## Every test: Python, Rust, real browsers, a real homeserver, the page's own (ARGS=...: what pytest is asked)
+	$(call needs,$(WEIR) $(SYNAPSE_READY) $(CHROMIUM) $(FIREFOX))
+	@$(if $(ARGS),$(PY) -m pytest $(ARGS),$(MAKE) -kj2 real-time any-time || failed=1; cat $(ANY_TIME); exit $${failed:-0})
 
 accept:  ## Run and print the acceptance table (ISSUE=3 for one issue, ROW=name for one row)
 	$(call needs,$(WEIR) $(SYNAPSE_READY) $(CHROMIUM) $(LOCUST_READY))
@@ -120,10 +119,19 @@ $(NATIVE): $(NATIVE_SOURCES)
 	cp $(TARGET)/release/lib_native.so $@.new
 	mv $@.new $@
 
-# Cargo builds one thing at a time; what is installed meanwhile is not its.
-rust-tests: $(NATIVE)
-	@echo "Building the native engine's tests ..."
-	cargo test --release --quiet --lib --no-run $(OF_CRATE)
+# Two halves of the tests: what waits for sockets, processes and browsers leaves the processor to the other most of the time,
+# which must not be in its way. What the other prints is shown in one piece.
+real-time:
+	$(PY) -m pytest -m real_time
+
+any-time:
+	@echo "Beside it, in turn: the tests that need no time, the native engine's and the page's own (see $(ANY_TIME)) ..."
+	@nice -n 10 $(MAKE) out-of-the-way > $(ANY_TIME) 2>&1
+
+out-of-the-way:
+	$(PY) -m pytest -m "not real_time" -o timeout=120
+	$(if $(HAS_RUST),cargo test --release --quiet --lib $(OF_CRATE))
+	npm --prefix $(PAGE) test
 
 no-rust:
 	@echo "No Rust $(RUST) or newer (cargo) here: the reference engine, in Python, carries media, for about a dozen people."

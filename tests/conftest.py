@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from pathlib import Path
 
 import aiohttp
 import pytest
@@ -12,8 +13,12 @@ import pytest
 from signalling.matrix import Homeserver
 from weir.homeserver import LocalHomeserver, install
 
+TESTS = Path(__file__).parent
 SYNAPSE_TIMEOUT = 60
 "Seconds for a test on the homeserver that names no other: the first of a run also waits for its start."
+
+REAL_TIME = ("attacks", "bench", "conformance", "contract", "hostile", "interop", "matrix", "page", "weir")
+"Folders of tests that wait for real sockets and processes."
 
 numbers = itertools.count(1)
 
@@ -27,6 +32,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.synapse)
             if item.get_closest_marker("timeout") is None:
                 item.add_marker(pytest.mark.timeout(SYNAPSE_TIMEOUT))
+        if item.get_closest_marker("browser") or item.path.relative_to(TESTS).parts[0] in REAL_TIME:
+            item.add_marker(pytest.mark.real_time)
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
