@@ -19,7 +19,10 @@ CALL: tuple[Row, ...] = (
         "test",
         "clean clone: make test passes in 15 minutes on 2 cores, no test skipped",
         "set -o pipefail; bench/accept/clone.sh test | awk '{print} /[0-9] (skipped|xfailed)/ {bad=1} END {exit bad}'",
-        matched(r"^=*\s?((?:\d+ \w+,? ?)+in .*?)=*$"),
+        matched(
+            r"(?s)^=+ (\d+ passed)[^\n]*=$.*^=+ (\d+ passed)[^\n]*=$"
+            r".*^test result: \w+. (\d+ passed).*^ +Tests +(\d+ passed)"
+        ),
         minutes=15,
     ),
     Row(
