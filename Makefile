@@ -119,8 +119,8 @@ $(NATIVE): $(NATIVE_SOURCES)
 	cp $(TARGET)/release/lib_native.so $@.new
 	mv $@.new $@
 
-# Two halves of the tests: what waits for sockets, processes and browsers leaves the processor to the other most of the time,
-# which must not be in its way. What the other prints is shown in one piece.
+# Two halves of the tests. What waits for sockets, processes and browsers leaves the processor idle most of the time; what
+# needs no time takes it then, and must not be in its way. What the second prints is shown in one piece, at the end.
 real-time:
 	$(PY) -m pytest -m real_time
 

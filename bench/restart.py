@@ -95,9 +95,7 @@ async def measure(people: int, kills: int, page: bool) -> dict[str, Any]:
         crowd = Crowd()
         accounts = await stand.accounts(people, session)
         crowd_runs = asyncio.ensure_future(
-            run_participants(
-                stand.homeserver, accounts, stand.room, stand.focus, people, crowd=crowd
-            )
+            run_participants(stand.homeserver, accounts, stand.room, stand.focus, people, crowd=crowd)
         )
         view = View(await stack.enter_async_context(window(stand.page))) if page else None
 

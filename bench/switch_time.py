@@ -49,8 +49,7 @@ async def measure(people: int, seconds: float) -> dict[str, Any]:
         accounts = await stand.accounts(people, session)
         crowd = Crowd()
         await run_participants(
-            stand.homeserver, accounts, stand.room, stand.focus, people,
-            crowd=crowd, stack="native", seconds=seconds,
+            stand.homeserver, accounts, stand.room, stand.focus, people, crowd=crowd, stack="native", seconds=seconds
         )  # fmt: skip
         lines = [call.line for one in crowd.participants for call in one.calls]
         return judged([track.found.switches for line in lines for track in line.tracks()])

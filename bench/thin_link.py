@@ -143,9 +143,7 @@ async def people(stack: AsyncExitStack, stand: Stage) -> Crowd:
     accounts = await stand.accounts(PEOPLE, session)
     crowd = Crowd()
     running = asyncio.ensure_future(
-        run_participants(
-            stand.homeserver, accounts, stand.room, stand.focus, PEOPLE, crowd=crowd, turns=talks
-        )
+        run_participants(stand.homeserver, accounts, stand.room, stand.focus, PEOPLE, crowd=crowd, turns=talks)
     )
 
     async def leave() -> None:
