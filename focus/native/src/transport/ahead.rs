@@ -14,7 +14,7 @@ impl Transport {
     /// As `fetch`, which was asked before, for what lies further away.
     pub(crate) fn fetch_keys(&self) {
         if let Some(media) = &self.media {
-            fetch(&media.0);
+            media.0.fetch();
         }
     }
 }

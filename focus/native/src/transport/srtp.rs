@@ -4,14 +4,15 @@
 //! Works in place and allocates nothing per packet. It knows neither clock nor address; what
 //! the packets mean is the business of `media`.
 
-use aws_lc_rs::aead::{AES_128_GCM, AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use aws_lc_rs::cipher::{AES_128, AES_256, EncryptingKey, EncryptionContext, UnboundCipherKey};
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use aws_lc_rs::hmac;
 use aws_lc_rs::iv::FixedLength;
+use ring::aead::{AES_128_GCM, AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 
 use super::streams::Streams;
 use crate::command::Drop;
+use crate::pump::ahead::fetch;
 
 /// Room that must follow a plaintext: the longest tag (16) and the SRTCP index (4).
 pub const TAIL: usize = 20;
@@ -62,6 +63,7 @@ fn counter_mode(key: &[u8]) -> Option<EncryptingKey> {
 }
 
 /// The session keys of RTP or of RTCP, in one direction.
+#[expect(clippy::large_enum_variant, reason = "what each packet looks at is fetched ahead, and lies behind no pointer")]
 enum Suite {
     Gcm { key: LessSafeKey, salt: [u8; 12] },
     Cm(Box<CounterMode>),
@@ -178,6 +180,11 @@ impl Sealer {
             #[cfg(debug_assertions)]
             sealed: Streams::new(),
         })
+    }
+
+    /// A packet of media is sealed soon. A hint only.
+    pub fn fetch(&self) {
+        fetch(&self.rtp);
     }
 
     /// Encrypt `packet[..len]`, which ends in the sequence number of `index`, and append the tag.
