@@ -4,8 +4,8 @@
 
 use std::time::{Duration, Instant};
 
-/// How long transport-wide feedback may wait to be read: a tenth of what passes between two of one subscriber's, and half
-/// of the engine's tick.
+/// How long transport-wide feedback may wait to be read, or half as long again where the worker is awake then anyway: a tenth of
+/// what passes between two of one subscriber's, and half of the engine's tick.
 pub const FEEDBACK: Duration = Duration::from_millis(10);
 /// So many times in a row it is not tried again whether waiting for other packets brings some.
 const MOST_PASSED: u32 = 64;
@@ -28,9 +28,17 @@ pub struct Feedback {
 }
 
 impl Feedback {
-    /// By when to be awake for it; None: when it comes.
-    pub fn deadline(&self) -> Option<Instant> {
-        self.found.map(|found| found + FEEDBACK)
+    /// By when to be awake for it; None: when it comes. `next`: when the worker is awake for something else; if that is about
+    /// as soon, it is soon enough, and the two fall together from then on.
+    pub fn deadline(&self, next: Option<Instant>) -> Option<Instant> {
+        let found = self.found?;
+        let near = next.filter(|next| (found + FEEDBACK / 2..=found + FEEDBACK * 3 / 2).contains(next));
+        Some(near.unwrap_or(found + FEEDBACK))
+    }
+
+    /// Whether it is waited for, and the worker woken when it comes.
+    pub fn wakes(&self) -> bool {
+        self.found.is_none()
     }
 
     /// Whether to look for some, being awake. Half the time is enough, so that regular packets bring no more turns.
@@ -93,14 +101,43 @@ mod tests {
         let start = Instant::now();
         let at = |micros| start + Duration::from_micros(micros);
         let mut feedback = Feedback::default();
-        assert_eq!((feedback.deadline(), feedback.is_due(start)), (None, true));
+        assert_eq!((feedback.deadline(None), feedback.is_due(start), feedback.wakes()), (None, true, true));
         feedback.looked(start, true);
-        assert_eq!(feedback.deadline(), Some(start + FEEDBACK));
+        assert!(!feedback.wakes());
+        assert_eq!(feedback.deadline(None), Some(start + FEEDBACK));
         assert!(!feedback.is_due(at(4999)) && feedback.is_due(at(5000)));
         feedback.looked(at(10_000), true);
-        assert_eq!(feedback.deadline(), Some(at(10_000) + FEEDBACK));
+        assert_eq!(feedback.deadline(None), Some(at(10_000) + FEEDBACK));
         feedback.looked(at(20_000), false);
-        assert_eq!(feedback.deadline(), None);
+        assert_eq!(feedback.deadline(None), None);
+    }
+
+    /// How often a worker is awake in a second that ticks each 20 ms, and is woken by a burst each 33 ms; and the longest wait.
+    #[test]
+    fn feedback_is_read_with_what_wakes_the_worker_anyway() {
+        let start = Instant::now();
+        let (mut feedback, mut turns, mut longest) = (Feedback::default(), 0, 0);
+        let (mut now, mut tick, mut burst, mut looked) = (0, 20_000, 7000, 0);
+        feedback.looked(start, true);
+        while now < 1_000_000 {
+            let deadline = feedback.deadline(Some(start + Duration::from_micros(tick))).expect("a time");
+            now = burst.min(tick).min((deadline - start).as_micros() as u64);
+            turns += 1;
+            if now == tick {
+                tick += 20_000;
+            }
+            if now == burst {
+                burst += 33_333;
+            }
+            let at = start + Duration::from_micros(now);
+            if feedback.is_due(at) {
+                longest = longest.max(now - looked);
+                looked = now;
+                feedback.looked(at, true);
+            }
+        }
+        assert!(turns <= 50 + 30 + 60, "{turns}");
+        assert!(longest <= 15_000, "{longest}");
     }
 
     /// How many of so many packets were waited with, when company comes as `comes` says of each wait.

@@ -72,11 +72,12 @@ impl<C: Core, M: FnMut(Instant) -> C> Worker<C, M> {
 
     fn turn(&mut self) {
         let places = self.desk.sockets.len();
-        let deadline = [self.desk.core.deadline(), self.feedback.deadline()].into_iter().flatten().min();
+        let next = self.desk.core.deadline();
+        let deadline = [next, self.feedback.deadline(next)].into_iter().flatten().min();
         let asked = Instant::now();
         let idle = deadline.map(|deadline| deadline.saturating_duration_since(asked));
         // While feedback may wait, it does not wake us.
-        let first = if self.feedback.deadline().is_some() { places + 1 } else { usize::MAX };
+        let first = if self.feedback.wakes() { usize::MAX } else { places + 1 };
         self.watch.wait_for(first, idle);
         self.desk.figures.wakeups += 1;
         if self.watch.readable(places) {
@@ -113,7 +114,7 @@ impl<C: Core, M: FnMut(Instant) -> C> Worker<C, M> {
         let now = Instant::now();
         if !self.patient.is_empty() && self.feedback.is_due(now) {
             // Where it is waited for, the wait told which; else it is looked for.
-            let resting = self.feedback.deadline().is_some();
+            let resting = !self.feedback.wakes();
             let mut found = false;
             for place in 0..self.patient.len() {
                 if resting || self.watch.readable(places + 1 + place) {
