@@ -94,6 +94,12 @@ impl Default for Estimator {
     }
 }
 
+/// Whether a peer that told of packets last at `heard` may have gone silent.
+#[must_use]
+pub fn is_silent(heard: Seconds, now: Seconds) -> bool {
+    now - heard > DEAF - HALVED
+}
+
 impl Estimator {
     /// Begin with so many bits a second.
     #[must_use]
@@ -312,10 +318,10 @@ impl Estimator {
         self.bps != before
     }
 
-    /// Whether the peer tells of nothing, and may have gone silent.
+    /// When the peer told of packets last.
     #[must_use]
-    pub fn is_deaf(&self, now: Seconds) -> bool {
-        self.heard.is_none_or(|heard| now - heard > DEAF - HALVED)
+    pub fn heard(&self) -> Option<Seconds> {
+        self.heard
     }
 
     /// Look whether the peer went silent. Returns whether the estimate changed.

@@ -159,10 +159,10 @@ impl Link {
         self.narrow = bps < self.need && bps < PLENTY * self.sent;
     }
 
-    /// Whether it carries all that could be used, as it was seen last.
-    fn rests(&self, now: Seconds) -> bool {
-        let meets = self.estimator.bps() >= self.need && !self.estimator.is_deaf(now);
-        meets && !self.narrow && self.probe.is_none()
+    /// As of which feedback it carries all that could be used; None where it does not. Only as long as the peer is not silent.
+    fn rests(&self) -> Option<Seconds> {
+        let meets = self.estimator.bps() >= self.need && !self.narrow && self.probe.is_none();
+        self.estimator.heard().filter(|_| meets)
     }
 
     /// No more of the probe that is leaving.
@@ -203,14 +203,21 @@ impl Link {
 
 impl Media {
     /// What a peer's routes could use if its link carried it, in bits a second. False for a peer that is gone.
-    pub fn need(&mut self, peer: PeerKey, bps: u64) -> bool {
-        let Some(peer) = self.peers.get_mut(peer) else { return false };
+    pub fn need(&mut self, from: PeerKey, bps: u64) -> bool {
+        let Some(peer) = self.peers.get_mut(from) else { return false };
         peer.need = bps as f64;
         if let Some(link) = &mut peer.link {
             link.need = peer.need;
             link.estimator.want(peer.need);
         }
+        self.note_rest(from);
         true
+    }
+
+    /// Note whether a peer's link rests: whatever it follows from changed.
+    pub(super) fn note_rest(&mut self, peer: PeerKey) {
+        let rests = self.peers.get(peer).and_then(|peer| peer.link.as_ref()?.rests());
+        self.resting.note(peer, rests);
     }
 
     /// The peer's own estimate (REMB) of the streams that it names, or of all. It counts where it tells nothing of single
@@ -246,6 +253,7 @@ impl Media {
             peer.estimate = link.told as u64;
             Self::tell(&mut self.levels, Level::Estimate(from));
         }
+        self.note_rest(from);
     }
 
     /// Every tick: whether a peer went silent, and whether to ask for more. Peers take turns.
@@ -254,8 +262,11 @@ impl Media {
             return;
         }
         let seldom = !(self.beat + u64::from(key)).is_multiple_of(SELDOM);
+        if seldom && self.resting.rests(key, now) {
+            return;
+        }
         let Some(peer) = self.peers.get_mut(key) else { return };
-        let Some(link) = peer.link.as_mut().filter(|link| !seldom || !link.rests(now)) else { return };
+        let Some(link) = &mut peer.link else { return };
         let bytes = peer.departures.unlooked();
         link.left(now, bytes);
         link.estimator.tick(now);
@@ -264,16 +275,15 @@ impl Media {
             peer.estimate = link.told as u64;
             Self::tell(&mut self.levels, Level::Estimate(key));
         }
-        if link.probe.is_some() || peer.sinks.is_empty() {
-            return;
-        }
-        if let Some(cluster) = link.estimator.probe(now) {
+        let may_probe = link.probe.is_none() && !peer.sinks.is_empty();
+        if let Some(cluster) = may_probe.then(|| link.estimator.probe(now)).flatten() {
             let first = peer.departures.number();
             link.estimator.probing(now, cluster.bps, first);
             let (whole, before) = (link.holds(), peer.departures.bytes());
             link.probe = Some(Probe { cluster, first, whole, before, packets: 0, bytes: 0, began: now, next: now });
             self.probing.push(key);
         }
+        self.note_rest(key);
     }
 
     /// When to call [`Media::pace`], if there is anything to pace.
@@ -300,6 +310,7 @@ impl Media {
                 at += 1;
             } else {
                 self.probing.swap_remove(at);
+                self.note_rest(key);
             }
         }
     }

@@ -28,6 +28,7 @@ pub mod parts;
 pub(crate) mod probes;
 pub mod reception;
 pub mod repair;
+mod resting;
 pub mod rewriter;
 pub mod route;
 pub mod rtcp;
@@ -49,11 +50,13 @@ use std::collections::HashMap;
 use std::time::Instant;
 
 use crate::command::{Event, Expect, Highest, Name, Rid, Route, RouteId, Tally};
+use resting::Resting;
 use route::Forward;
 use run::Run;
 use source::Track;
 pub use table::PeerKey;
 use table::{Peer, RouteKey, Slab, TrackKey};
+use timers::Turn;
 use twcc::Told;
 
 /// Time since the engine's epoch. In floating point, as the reference engine has it: the same input gives the same bits.
@@ -118,9 +121,9 @@ pub struct Media {
     /// Peers ever opened.
     opened: u64,
     peers: Slab<Peer>,
-    /// In the order in which they were opened; with how many were before, which says when in a second a peer is told of
-    /// what it gets. Here, as each tick asks for it.
-    order: Vec<(PeerKey, u64)>,
+    /// In the order in which they were opened.
+    order: Vec<Turn>,
+    resting: Resting,
     tracks: Slab<Track>,
     routes: Slab<Forward>,
     /// Packets that wait to be forwarded: whatever changes what they rest on has them forwarded before.
@@ -153,6 +156,7 @@ impl Media {
             opened: 0,
             peers: Slab::default(),
             order: Vec::new(),
+            resting: Resting::default(),
             tracks: Slab::default(),
             routes: Slab::default(),
             run: Run::default(),
@@ -177,8 +181,9 @@ impl Media {
     pub fn open(&mut self, peer: PeerKey, name: Name) {
         if self.peers.get(peer).is_none() {
             self.peers.put(peer, Peer::new(name));
-            self.order.push((peer, self.opened));
+            self.order.push(Turn { peer, before: self.opened, sends: false });
             self.opened += 1;
+            self.note_rest(peer);
         }
     }
 
@@ -200,7 +205,7 @@ impl Media {
             self.forget(&name);
         }
         self.levels.retain(|level| *level != Level::Estimate(peer));
-        self.order.retain(|one| one.0 != peer);
+        self.order.retain(|one| one.peer != peer);
         self.probing.retain(|key| *key != peer);
         self.pacing.retain(|key| *key != peer);
         self.peers.take(peer);
@@ -242,6 +247,7 @@ impl Media {
     /// Put a track into its publisher's list, in the place of another with its mid.
     fn list(&mut self, key: TrackKey) {
         let Some(track) = self.tracks.get(key) else { return };
+        self.order.iter_mut().filter(|turn| turn.peer == track.peer).for_each(|turn| turn.sends = true);
         let Some(peer) = self.peers.get_mut(track.peer) else { return };
         let same = |other: &TrackKey| self.tracks.get(*other).is_some_and(|other| other.expect.mid == track.expect.mid);
         match peer.tracks.iter_mut().find(|other| same(other)) {

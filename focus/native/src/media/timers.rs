@@ -16,6 +16,17 @@ const SILENT: Seconds = 2.0;
 /// The same while another layer of the track flows: browsers give up their upper layers first, and nobody should wait.
 const LAGGING: Seconds = 0.75;
 
+/// What each tick asks of a peer: here, side by side, since nothing of a peer who only watches is in the processor's cache.
+#[derive(Clone, Copy, Debug)]
+pub struct Turn {
+    /// The peer.
+    pub peer: PeerKey,
+    /// How many peers were opened before: says when in a second this one is told of what it gets.
+    pub before: u64,
+    /// It publishes, or did.
+    pub sends: bool,
+}
+
 impl Media {
     /// Every 20 ms.
     pub fn tick<S: Sinks>(&mut self, now: Instant, sinks: &mut S, tally: &mut Tally) {
@@ -23,21 +34,20 @@ impl Media {
         self.beat += 1;
         self.look_at_mirrors(now, self.beat.is_multiple_of(SECOND), sinks);
         let mut at = 0;
-        while let Some((peer, turn)) = self.order.get(at).copied() {
+        while let Some(Turn { peer, before, sends }) = self.order.get(at).copied() {
             at += 1;
-            // Most only watch.
-            if self.published(peer, 0).is_some() {
+            if sends {
                 self.look(peer, now, sinks, tally);
                 self.request_keyframes(peer, now, sinks, tally);
             }
             self.look_at_link(peer, now);
-            if self.beat.is_multiple_of(FEEDBACK) {
+            if sends && self.beat.is_multiple_of(FEEDBACK) {
                 self.tell_arrivals(peer, sinks, tally);
             }
             if self.beat.is_multiple_of(SECOND) {
                 self.second(peer, now, sinks, tally);
             }
-            if (self.beat + turn).is_multiple_of(SECOND) {
+            if (self.beat + before).is_multiple_of(SECOND) {
                 self.report_all(peer, now, sinks, tally);
             }
         }
