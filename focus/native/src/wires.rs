@@ -10,10 +10,11 @@ use crate::media::{PeerKey, Sinks};
 use crate::outbox::Outbox;
 use crate::parcel::{Parcel, Record};
 use crate::pump::ahead::fetch;
-use crate::transport::{Out, TAIL, Transport};
+use crate::transport::{Out, TAIL, Transport, header_length};
 
-/// Payloads from this size on are brought to a multiple of `STEP` by RTP padding, so that the packets of one frame,
-/// which encoders split into sizes one byte apart, form one train: 0.6 % of the bytes on average.
+/// Packets from this size on have their payload brought to a multiple of `STEP` by RTP padding, so that those of one frame,
+/// which encoders split into sizes one byte apart, form one train: 0.6 % of the bytes on average. It is AES's block, and a rest
+/// that fills none would be sealed by itself.
 const EVENED: usize = 600;
 const STEP: usize = 16;
 
@@ -111,10 +112,13 @@ impl Sinks for Wires {
     }
 }
 
-/// Pad a large packet to a multiple of `STEP` (RFC 3550 §5.1); returns its new length.
+/// Pad a large packet's payload to a multiple of `STEP` (RFC 3550 §5.1); returns the packet's new length.
 fn even(buffer: &mut [u8], length: usize) -> usize {
-    let over = length % STEP;
-    if length < EVENED || over == 0 || buffer.first().is_none_or(|first| first & 0x20 != 0) {
+    if length < EVENED || buffer.first().is_none_or(|first| first & 0x20 != 0) {
+        return length;
+    }
+    let over = header_length(buffer).map_or(0, |header| length.saturating_sub(header) % STEP);
+    if over == 0 {
         return length;
     }
     let end = length + STEP - over;

@@ -127,7 +127,7 @@ fn u16_at(bytes: &[u8], at: usize) -> Option<u16> {
 
 /// Bytes in front of an RTP payload: fixed header, CSRCs, extension (RFC 3550 §5.1, §5.3.1). None if
 /// it does not end inside the packet.
-fn header_length(packet: &[u8]) -> Option<usize> {
+pub(crate) fn header_length(packet: &[u8]) -> Option<usize> {
     let first = *packet.first()?;
     let mut length = RTP_HEADER + 4 * usize::from(first & 15);
     if first & 0x10 != 0 {
