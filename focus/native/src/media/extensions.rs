@@ -55,9 +55,15 @@ pub fn read(header: &Header, data: &[u8], ids: &Extensions) -> (Copied, Option<u
 /// The extension block of one packet for one sink, measured before it is written.
 #[derive(Debug)]
 pub struct Block<'a> {
-    elements: [(u8, &'a [u8]); COPIED + 3],
+    /// What is copied, and the mid before it.
+    elements: [(u8, &'a [u8]); COPIED + 1],
     count: usize,
+    /// Ids of what the route makes itself, which is as long in every packet; 0 for none.
+    send_time: u8,
+    number: u8,
+    own: &'a Own,
     one_byte: bool,
+    /// Bytes of all, without their heads.
     body: usize,
     /// The place of a dependency descriptor whose frame gets another number.
     renumbered: Option<(usize, u16)>,
@@ -85,52 +91,57 @@ impl<'a> Block<'a> {
     /// What a sink with these ids gets of a packet's bytes.
     #[must_use]
     pub fn new(ids: &Extensions, mid: &'a [u8], own: &'a Own, copies: &Copied, data: &'a [u8]) -> Self {
-        let mut block = Self { elements: [(0, &[]); COPIED + 3], count: 0, one_byte: true, body: 0, renumbered: None };
-        block.add(ids.mid, Some(mid));
+        let (send_time, number) = (ids.abs_send_time, ids.transport_cc);
+        let mut block = Self {
+            elements: [(0, &[]); COPIED + 1],
+            count: 0,
+            send_time,
+            number,
+            own,
+            one_byte: send_time < 15 && number < 15,
+            body: if send_time == 0 { 0 } else { own.send_time.len() } + if number == 0 { 0 } else { own.number.len() },
+            renumbered: None,
+        };
+        block.add(ids.mid, mid);
         for (which, (id, place)) in copied(ids).into_iter().zip(copies).enumerate() {
-            let at = block.count;
-            block.add(id, place.map(|place| place.of(data)));
-            if which == DEPENDENCY && block.count > at {
-                block.renumbered = own.frame.map(|frame| (at, frame));
+            let Some(place) = place else { continue };
+            if block.add(id, place.of(data)) && which == DEPENDENCY {
+                block.renumbered = own.frame.map(|frame| (block.count - 1, frame));
             }
         }
-        block.add(ids.abs_send_time, Some(&own.send_time));
-        block.add(ids.transport_cc, Some(&own.number));
         block
     }
 
-    fn add(&mut self, id: u8, value: Option<&'a [u8]>) {
-        let (Some(value), Some(place)) = (value.filter(|_| id != 0), self.elements.get_mut(self.count)) else { return };
+    /// False where the sink has no use for it.
+    fn add(&mut self, id: u8, value: &'a [u8]) -> bool {
+        let Some(place) = self.elements.get_mut(self.count).filter(|_| id != 0) else { return false };
         *place = (id, value);
         self.count += 1;
         self.one_byte &= id < 15 && (1..=16).contains(&value.len());
         self.body += value.len();
+        true
     }
 
     /// Bytes of the block: 0 when it has no element, else a multiple of four.
     #[must_use]
     pub fn length(&self) -> usize {
-        if self.count == 0 {
+        let count = self.count + usize::from(self.send_time != 0) + usize::from(self.number != 0);
+        if count == 0 {
             return 0;
         }
-        let heads = if self.one_byte { self.count } else { 2 * self.count };
+        let heads = if self.one_byte { count } else { 2 * count };
         4 + (heads + self.body).next_multiple_of(4)
     }
 
     /// Write it, in the one-byte form where it fits (RFC 8285 §4.1.2), into [`Block::length`] bytes.
     pub fn write(&self, out: &mut [u8]) {
         let words = (self.length() / 4).saturating_sub(1) as u16;
-        let Some((head, mut rest)) = out.split_at_mut_checked(4) else { return };
+        let Some((head, mut rest)) = out.split_first_chunk_mut::<4>() else { return };
         let [p1, p2] = if self.one_byte { ONE_BYTE } else { TWO_BYTE }.to_be_bytes();
         let [w1, w2] = words.to_be_bytes();
-        head.copy_from_slice(&[p1, p2, w1, w2]);
+        *head = [p1, p2, w1, w2];
         for (at, &(id, value)) in self.elements.iter().take(self.count).enumerate() {
-            let size = value.len() as u8;
-            let narrow = [id << 4 | (size.wrapping_sub(1) & 0x0F)];
-            let wide = [id, size];
-            let head = if self.one_byte { &narrow[..] } else { &wide[..] };
-            let Some((place, after)) = rest.split_at_mut_checked(head.len()) else { return };
-            place.copy_from_slice(head);
+            let Some(after) = self.head(id, value.len(), rest) else { return };
             let Some((place, after)) = after.split_at_mut_checked(value.len()) else { return };
             place.copy_from_slice(value);
             if let Some((_, frame)) = self.renumbered.filter(|renumbered| renumbered.0 == at) {
@@ -138,7 +149,35 @@ impl<'a> Block<'a> {
             }
             rest = after;
         }
-        rest.fill(0);
+        if let Some(rest) = self
+            .made(self.send_time, self.own.send_time, rest)
+            .and_then(|rest| self.made(self.number, self.own.number, rest))
+        {
+            rest.fill(0);
+        }
+    }
+
+    /// Write an element's id and length; what is left of the room.
+    fn head<'b>(&self, id: u8, size: usize, out: &'b mut [u8]) -> Option<&'b mut [u8]> {
+        let size = size as u8;
+        if self.one_byte {
+            let (head, rest) = out.split_first_mut()?;
+            *head = id << 4 | (size.wrapping_sub(1) & 0x0F);
+            return Some(rest);
+        }
+        let (head, rest) = out.split_first_chunk_mut()?;
+        *head = [id, size];
+        Some(rest)
+    }
+
+    /// Write an element of the route's own, if the sink takes it; what is left of the room.
+    fn made<'b, const SIZE: usize>(&self, id: u8, value: [u8; SIZE], out: &'b mut [u8]) -> Option<&'b mut [u8]> {
+        if id == 0 {
+            return Some(out);
+        }
+        let (place, rest) = self.head(id, SIZE, out)?.split_first_chunk_mut()?;
+        *place = value;
+        Some(rest)
     }
 }
 
