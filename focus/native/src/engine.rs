@@ -175,11 +175,16 @@ impl Engine {
     }
 
     fn packet(&mut self, now: Instant, key: PeerKey, from: SocketAddr, datagram: &mut [u8]) -> Result<(), Drop> {
+        // RFC 5761 §4: RTCP packet types lie where payload types 64 to 95 would.
+        let control = matches!(datagram.get(1), Some(192..=223));
+        if control {
+            // What a report speaks of lies in memory while it is being opened.
+            self.wires.fetch_opening(key);
+            self.media.fetch_link(key);
+        }
         let peer = self.wires.peer(key).filter(|peer| peer.transport.is_valid(from)).ok_or(Drop::Authentication)?;
         self.tally.packets_in += 1;
         self.tally.bytes_in += datagram.len() as u64;
-        // RFC 5761 §4: RTCP packet types lie where payload types 64 to 95 would.
-        let control = matches!(datagram.get(1), Some(192..=223));
         if control {
             let length = peer.transport.open_rtcp(datagram)?;
             let plain = datagram.get(..length).ok_or(Drop::MalformedRtcp)?;

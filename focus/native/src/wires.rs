@@ -40,6 +40,13 @@ pub(crate) struct Wires {
 }
 
 impl Wires {
+    /// A report of this peer's is opened now. A hint only.
+    pub fn fetch_opening(&self, peer: PeerKey) {
+        if let Some(Some(found)) = self.peers.get(peer as usize) {
+            found.transport.fetch_opening();
+        }
+    }
+
     /// The peer at this place, if there is one.
     pub fn peer(&mut self, key: PeerKey) -> Option<&mut Peer> {
         self.peers.get_mut(key as usize)?.as_mut()

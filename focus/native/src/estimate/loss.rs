@@ -8,6 +8,7 @@
 use std::collections::VecDeque;
 
 use crate::media::Seconds;
+use crate::pump::ahead::fetch;
 
 /// Observations are at least so long.
 const OBSERVATION: Seconds = 0.25;
@@ -114,6 +115,13 @@ impl Losses {
             }
             (self.first, self.bits) = (None, 0.0);
         }
+    }
+
+    /// Packets are taken in soon. A hint only.
+    pub fn fetch(&self) {
+        fetch(&self.partial);
+        fetch(&self.bits);
+        fetch(&self.first);
     }
 
     /// Of the window, weighted by age.

@@ -21,6 +21,7 @@ pub mod trend;
 
 use crate::media::Seconds;
 use crate::media::twcc::Told;
+use crate::pump::ahead::fetch;
 use aimd::Aimd;
 use calm::Calm;
 use groups::Groups;
@@ -123,6 +124,22 @@ impl Estimator {
             halved: None,
             arrived: Vec::new(),
         }
+    }
+
+    /// Feedback comes. A hint only.
+    pub fn fetch(&self) {
+        let Self { groups, trend, throughput, aimd, losses, queue, calm, probes, limited, .. } = self;
+        fetch(groups);
+        trend.fetch();
+        throughput.fetch();
+        fetch(aimd);
+        losses.fetch();
+        fetch(queue);
+        fetch(calm);
+        fetch(probes);
+        fetch(limited);
+        fetch(&self.bps);
+        fetch(&self.arrived);
     }
 
     /// Bits a second that may be sent: the estimate, or less while a queue is to drain.

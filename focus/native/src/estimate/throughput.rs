@@ -6,6 +6,7 @@
 use std::collections::VecDeque;
 
 use crate::media::Seconds;
+use crate::pump::ahead::fetch;
 
 /// Packets at most.
 const MOST: usize = 500;
@@ -64,6 +65,12 @@ impl Throughput {
             self.packets = without;
             self.window.pop_front();
         }
+    }
+
+    /// Packets are taken in soon. A hint only.
+    pub fn fetch(&self) {
+        fetch(self);
+        self.window.front().into_iter().chain(self.window.back()).for_each(fetch);
     }
 
     fn span(&self) -> Seconds {

@@ -7,6 +7,7 @@ use std::collections::VecDeque;
 
 use super::groups::Step;
 use crate::media::Seconds;
+use crate::pump::ahead::fetch;
 
 /// Groups that the slope is taken over.
 const WINDOW: usize = 20;
@@ -75,6 +76,14 @@ impl Trend {
             count: 0,
             usage: Usage::Normal,
         }
+    }
+
+    /// A group is taken in soon. A hint only.
+    pub fn fetch(&self) {
+        fetch(self);
+        let (older, newer) = self.points.as_slices();
+        fetch(older);
+        fetch(newer);
     }
 
     /// What the newest step says.

@@ -8,11 +8,10 @@
 use std::time::{Duration, Instant};
 
 use super::pacer::{Pacer, Waiting};
-use super::route::Forward;
 use super::rtcp;
 use super::rtp::UDP;
-use super::source::Track;
-use super::table::{Peer, RouteKey, Slab};
+use super::run::leave;
+use super::table::RouteKey;
 use super::twcc::Departures;
 use super::{Level, Media, PeerKey, Seconds, Sinks};
 use crate::command::{Drop, Tally};
@@ -139,9 +138,27 @@ impl Link {
         fetch(&self.pacer);
     }
 
+    /// Feedback comes. A hint only.
+    fn fetch_estimator(&self) {
+        fetch(&self.told);
+        fetch(&self.probe);
+        self.estimator.fetch();
+    }
+
     /// Let a picture's packet wait. Returns whether another was pushed out for it.
     pub fn wait(&mut self, waiting: Waiting, base: bool) -> bool {
         self.pacer.push(waiting, base)
+    }
+
+    /// The next of the pictures' packets that may leave now.
+    pub fn pop(&mut self, now: Seconds) -> Option<Waiting> {
+        let pace = self.pace();
+        self.pacer.pop(now, pace)
+    }
+
+    /// Whether pictures wait.
+    pub fn waits(&self) -> bool {
+        !self.pacer.is_empty()
     }
 
     /// So many bytes left.
@@ -233,6 +250,14 @@ impl Media {
         }
         peer.estimate = bps;
         Self::tell(&mut self.levels, Level::Estimate(from));
+    }
+
+    /// A report of this peer's comes, mostly feedback. A hint only.
+    pub fn fetch_link(&self, peer: PeerKey) {
+        if let Some(peer) = self.peers.get(peer) {
+            peer.departures.fetch_told();
+            peer.link.iter().for_each(|link| link.fetch_estimator());
+        }
     }
 
     /// Transport-wide feedback came.
@@ -362,37 +387,4 @@ impl Media {
         let able = routes.filter_map(|key| self.routes.get(key).filter(|route| route.pads()).map(|route| (key, route)));
         able.max_by_key(|(_, route)| (route.layer.is_some(), route.packets)).map(|(key, _)| key)
     }
-}
-
-/// Send what is due of the pictures that wait for a peer. False when nothing waits any more.
-pub(super) fn leave<S: Sinks>(
-    peer: &mut Peer,
-    routes: &mut Slab<Forward>,
-    tracks: &Slab<Track>,
-    now: Seconds,
-    sinks: &mut S,
-    tally: &mut Tally,
-) -> bool {
-    let Some(link) = &mut peer.link else { return false };
-    let pace = link.pace();
-    while let Some(one) = link.pacer.pop(now, pace) {
-        let route = routes.get_mut(one.route).filter(|route| route.route.route == one.id && route.layer.is_some());
-        let found = route.and_then(|route| {
-            let kept = tracks.get(route.track)?.known(one.layer)?.cache.get(one.index)?;
-            Some((route, kept))
-        });
-        // Paused, gone, or no longer kept.
-        let Some((route, kept)) = found else {
-            tally.drop(Drop::PacerFull);
-            continue;
-        };
-        match route.send(one.layer, kept, one.numbers, now, &mut peer.departures, sinks) {
-            Some(bytes) => {
-                tally.packets_out += 1;
-                tally.bytes_out += bytes as u64;
-            }
-            None => tally.drop(Drop::SinkNotConnected),
-        }
-    }
-    !link.pacer.is_empty()
 }

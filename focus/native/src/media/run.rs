@@ -5,7 +5,6 @@
 //! changes it calls [`Media::settle`] before. Each sink gets its packets in the order in which they came.
 
 use super::cache::CACHED;
-use super::link::leave;
 use super::pacer::Waiting;
 use super::route::Forward;
 use super::source::Track;
@@ -194,4 +193,36 @@ impl Media {
         run.clear();
         false
     }
+}
+
+/// Send what is due of the pictures that wait for a peer. False when nothing waits any more.
+pub(super) fn leave<S: Sinks>(
+    peer: &mut Peer,
+    routes: &mut Slab<Forward>,
+    tracks: &Slab<Track>,
+    now: Seconds,
+    sinks: &mut S,
+    tally: &mut Tally,
+) -> bool {
+    let Some(link) = &mut peer.link else { return false };
+    while let Some(one) = link.pop(now) {
+        let route = routes.get_mut(one.route).filter(|route| route.route.route == one.id && route.layer.is_some());
+        let found = route.and_then(|route| {
+            let kept = tracks.get(route.track)?.known(one.layer)?.cache.get(one.index)?;
+            Some((route, kept))
+        });
+        // Paused, gone, or no longer kept.
+        let Some((route, kept)) = found else {
+            tally.drop(Drop::PacerFull);
+            continue;
+        };
+        match route.send(one.layer, kept, one.numbers, now, &mut peer.departures, sinks) {
+            Some(bytes) => {
+                tally.packets_out += 1;
+                tally.bytes_out += bytes as u64;
+            }
+            None => tally.drop(Drop::SinkNotConnected),
+        }
+    }
+    link.waits()
 }

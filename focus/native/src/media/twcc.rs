@@ -18,6 +18,8 @@ pub const MOST_STATUSES: usize = 1024;
 /// Bytes of one packet of feedback. Differs from the reference engine, whose packets with many wide deltas may
 /// outgrow a datagram.
 const LONGEST_FEEDBACK: usize = 1380;
+/// Departures that are fetched before they are told of.
+const MOST_AHEAD: i64 = 64;
 /// Packets whose departure is remembered: seconds of what one subscriber gets, 16 kB; a power of two.
 const DEPARTURES: usize = 2048;
 
@@ -239,6 +241,8 @@ pub struct Departures {
     ring: Vec<Left>,
     /// When the newest left, in microseconds.
     newest: i64,
+    /// The first that the peer has told nothing of.
+    untold: i64,
     /// Bytes that left, and as of when somebody looked.
     bytes: u64,
     looked: u64,
@@ -260,6 +264,13 @@ impl Departures {
         self.ring.get(from..(from + packets).min(DEPARTURES)).into_iter().for_each(fetch);
     }
 
+    /// The peer tells of what it has not told of yet. A hint only.
+    pub fn fetch_told(&self) {
+        let from = self.untold as usize & (DEPARTURES - 1);
+        let count = (self.next - self.untold).clamp(0, MOST_AHEAD) as usize;
+        self.ring.get(from..(from + count).min(DEPARTURES)).into_iter().for_each(fetch);
+    }
+
     /// The number for the packet that leaves now.
     pub fn next(&self) -> u16 {
         self.next as u16
@@ -271,7 +282,7 @@ impl Departures {
         if self.ring.is_empty() {
             self.ring.resize(DEPARTURES, Left::default());
         }
-        self.newest = (now * 1e6).round() as i64;
+        self.newest = (now * 1e6 + 0.5) as i64;
         if let Some(place) = self.ring.get_mut(self.next as usize & (DEPARTURES - 1)) {
             let size = u16::try_from(size).unwrap_or(u16::MAX);
             *place = Left { at: self.newest as u32, size };
@@ -281,10 +292,10 @@ impl Departures {
     }
 
     /// Read a peer's feedback into `told`, in place of what is there. False when malformed.
-    pub fn heard(&self, body: &[u8], told: &mut Vec<Told>) -> bool {
-        let &Self { next, ref ring, newest, .. } = self;
+    pub fn heard(&mut self, body: &[u8], told: &mut Vec<Told>) -> bool {
+        let &mut Self { next, ref ring, newest, .. } = self;
         told.clear();
-        read(body, |number, arrived| {
+        let whole = read(body, |number, arrived| {
             let sequence = expand(i64::from(number), Some(next), 16);
             // Each number leaves, one after the other: of those that have not been written over, the place says which it is.
             let kept = (next - DEPARTURES as i64..next).contains(&sequence);
@@ -294,7 +305,11 @@ impl Departures {
                 let sent = (newest - i64::from(before)) as f64 / 1e6;
                 told.push(Told { sequence, sent, size: left.size, arrived });
             }
-        })
+        });
+        if let Some(last) = told.last() {
+            self.untold = self.untold.max(last.sequence + 1);
+        }
+        whole
     }
 
     /// The next transport-wide number, extended.

@@ -17,4 +17,11 @@ impl Transport {
             media.0.fetch();
         }
     }
+
+    /// A report is opened now: what for follows from who may send.
+    pub(crate) fn fetch_opening(&self) {
+        if let Some(media) = &self.media {
+            media.1.fetch();
+        }
+    }
 }

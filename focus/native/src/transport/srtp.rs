@@ -286,6 +286,12 @@ impl Opener {
         })
     }
 
+    /// A report is opened soon. A hint only.
+    pub fn fetch(&self) {
+        fetch(&self.rtcp);
+        fetch(&self.reports);
+    }
+
     /// Decrypt a datagram in place; `datagram[..n]` is the plaintext then. State changes only for what
     /// is authentic; what is not leaves rubbish in the datagram.
     ///
