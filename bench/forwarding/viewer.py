@@ -25,9 +25,15 @@ Opener = Callable[[bytes], int]
 "Takes a sealed packet and returns its number. Raises `pylibsrtp.Error` or `InvalidTag`."
 
 
+def number_of(plain: bytes) -> int:
+    """The number in a packet that is not sealed; padding may stand behind it (RFC 3550 §5.1)."""
+    end = len(plain) - (plain[-1] if plain[0] & 0x20 else 0)
+    return int.from_bytes(plain[end - NUMBER : end], "big")
+
+
 def srtp(session: pylibsrtp.Session) -> Opener:
     """Open what the engine sealed."""
-    return lambda data: int.from_bytes(session.unprotect(data)[-NUMBER:], "big")
+    return lambda data: number_of(session.unprotect(data))
 
 
 def nonce(ssrc: int, number: int) -> bytes:

@@ -74,6 +74,12 @@ def watched(*packets: bytes, first: int = 0) -> Viewer:
     return book
 
 
+@pytest.mark.parametrize(("first", "behind"), [(0x80, b""), (0xA0, b"\0\0\3"), (0xA0, b"\1")])
+def test_the_number_is_the_end_of_the_payload_and_not_of_its_padding(first: int, behind: bytes) -> None:
+    header = struct.pack("!BBHII", first, 96, 1, 0, SSRC)
+    assert viewer.number_of(header + b"picture" + (258).to_bytes(viewer.NUMBER, "big") + behind) == 258
+
+
 def test_a_viewer_counts_what_came_in_order_and_how_long_it_took() -> None:
     book = watched(*(sealed(number) for number in range(100)))
     assert (book.received, book.faults) == (100, {})
