@@ -10,7 +10,8 @@ use crate::media::{PeerKey, Sinks};
 use crate::outbox::Outbox;
 use crate::parcel::{Parcel, Record};
 use crate::pump::ahead::fetch;
-use crate::transport::{Out, TAIL, Transport, header_length};
+use crate::transport::srtp::header_length;
+use crate::transport::{Out, TAIL, Transport};
 
 /// Packets from this size on have their payload brought to a multiple of `STEP` by RTP padding, so that those of one frame,
 /// which encoders split into sizes one byte apart, form one train: 0.6 % of the bytes on average. It is AES's block, and a rest

@@ -14,14 +14,15 @@ impl Transport {
     /// As `fetch`, which was asked before, for what lies further away.
     pub(crate) fn fetch_keys(&self) {
         if let Some(media) = &self.media {
-            media.0.fetch();
+            fetch(&media.0.rtp);
         }
     }
 
-    /// A report is opened now: what for follows from who may send.
+    /// A report is opened now.
     pub(crate) fn fetch_opening(&self) {
         if let Some(media) = &self.media {
-            media.1.fetch();
+            fetch(&media.1.rtcp);
+            fetch(&media.1.reports);
         }
     }
 }

@@ -34,7 +34,6 @@ use std::time::Instant;
 pub use self::boundary::{Chance, Out, SystemChance, TransportEvent};
 pub use self::identity::Identity;
 pub use self::srtp::TAIL;
-pub(crate) use self::srtp::header_length;
 
 use self::dtls::{Dtls, Failed, Fingerprints, Said};
 use self::generation::BRING_UP;

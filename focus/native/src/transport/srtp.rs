@@ -12,7 +12,6 @@ use ring::aead::{AES_128_GCM, AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 
 use super::streams::Streams;
 use crate::command::Drop;
-use crate::pump::ahead::fetch;
 
 /// Room that must follow a plaintext: the longest tag (16) and the SRTCP index (4).
 pub const TAIL: usize = 20;
@@ -64,12 +63,12 @@ fn counter_mode(key: &[u8]) -> Option<EncryptingKey> {
 
 /// The session keys of RTP or of RTCP, in one direction.
 #[expect(clippy::large_enum_variant, reason = "what each packet looks at is fetched ahead, and lies behind no pointer")]
-enum Suite {
+pub(super) enum Suite {
     Gcm { key: LessSafeKey, salt: [u8; 12] },
     Cm(Box<CounterMode>),
 }
 
-struct CounterMode {
+pub(super) struct CounterMode {
     key: EncryptingKey,
     salt: [u8; 14],
     mac: hmac::Key,
@@ -158,7 +157,7 @@ fn append(packet: &mut [u8], at: usize, tail: &[u8]) -> Option<usize> {
 
 /// What we send with.
 pub struct Sealer {
-    rtp: Suite,
+    pub(super) rtp: Suite,
     rtcp: Suite,
     /// Of the next SRTCP packet, over all SSRCs: no pair of SSRC and index comes twice.
     rtcp_index: u32,
@@ -180,11 +179,6 @@ impl Sealer {
             #[cfg(debug_assertions)]
             sealed: Streams::new(),
         })
-    }
-
-    /// A packet of media is sealed soon. A hint only.
-    pub fn fetch(&self) {
-        fetch(&self.rtp);
     }
 
     /// Encrypt `packet[..len]`, which ends in the sequence number of `index`, and append the tag.
@@ -266,9 +260,9 @@ impl Sealer {
 /// What we receive with.
 pub struct Opener {
     rtp: Suite,
-    rtcp: Suite,
+    pub(super) rtcp: Suite,
     streams: Streams<16>,
-    reports: Streams<2>,
+    pub(super) reports: Streams<2>,
 }
 
 impl Opener {
@@ -284,12 +278,6 @@ impl Opener {
             streams: Streams::new(),
             reports: Streams::new(),
         })
-    }
-
-    /// A report is opened soon. A hint only.
-    pub fn fetch(&self) {
-        fetch(&self.rtcp);
-        fetch(&self.reports);
     }
 
     /// Decrypt a datagram in place; `datagram[..n]` is the plaintext then. State changes only for what
